@@ -1,0 +1,12 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod finding;
+pub mod fsio;
+pub mod hint;
+pub mod model;
+pub mod progress;
+pub mod rows;
+pub mod schema;

@@ -1,0 +1,3 @@
+//! The `sealport` program.
+
+fn main() {}

@@ -1,0 +1,115 @@
+//! Rows as a source hands them over: columnar, bounded batches of loosely typed cells.
+//!
+//! A batch owns one text arena per column, so reading a row allocates nothing. Engines map every type of theirs
+//! to one of five cells; what a cell means (yuan, fen, epoch, local time) is the mapping's business.
+
+/// Rows per batch, at most.
+pub const BATCH_ROWS_MAX: usize = 8_192;
+/// Bytes of text per batch, at most (one row may exceed it).
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// One cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RawValue<'a> {
+    /// NULL.
+    Null,
+    /// Integer.
+    Int(i64),
+    /// Floating point number.
+    Real(f64),
+    /// UTF-8 text.
+    Text(&'a str),
+    /// Bytes that are not (or not known to be) text.
+    Bytes(&'a [u8]),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Cell {
+    Null,
+    Int(i64),
+    Real(f64),
+    Text { start: usize, end: usize },
+    Bytes { start: usize, end: usize },
+}
+
+/// One column of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct RawColumn {
+    cells: Vec<Cell>,
+    arena: Vec<u8>,
+}
+
+impl RawColumn {
+    /// Appends a cell; text and bytes are copied into the arena.
+    pub fn push(&mut self, value: RawValue<'_>) {
+        let start = self.arena.len();
+        let cell = match value {
+            RawValue::Null => Cell::Null,
+            RawValue::Int(i) => Cell::Int(i),
+            RawValue::Real(x) => Cell::Real(x),
+            RawValue::Text(s) => {
+                self.arena.extend_from_slice(s.as_bytes());
+                Cell::Text { start, end: self.arena.len() }
+            }
+            RawValue::Bytes(b) => {
+                self.arena.extend_from_slice(b);
+                Cell::Bytes { start, end: self.arena.len() }
+            }
+        };
+        self.cells.push(cell);
+    }
+
+    /// The cell of a row of this batch, counted from 0; NULL beyond the end.
+    pub fn get(&self, row_index: usize) -> RawValue<'_> {
+        match self.cells.get(row_index) {
+            None | Some(Cell::Null) => RawValue::Null,
+            Some(Cell::Int(i)) => RawValue::Int(*i),
+            Some(Cell::Real(x)) => RawValue::Real(*x),
+            Some(Cell::Text { start, end }) => match std::str::from_utf8(&self.arena[*start..*end]) {
+                Ok(s) => RawValue::Text(s),
+                Err(_) => RawValue::Bytes(&self.arena[*start..*end]),
+            },
+            Some(Cell::Bytes { start, end }) => RawValue::Bytes(&self.arena[*start..*end]),
+        }
+    }
+
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Bytes of text and bytes held.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.len()
+    }
+}
+
+/// Some rows of one SELECT or file.
+#[derive(Debug, Clone, Default)]
+pub struct RawBatch {
+    /// Columns in the order of the SELECT; all of the same length.
+    pub columns: Vec<RawColumn>,
+}
+
+impl RawBatch {
+    /// An empty batch of so many columns.
+    pub fn new(column_count: usize) -> Self {
+        Self { columns: vec![RawColumn::default(); column_count] }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, RawColumn::len)
+    }
+
+    /// Whether the batch has reached a bound and should be handed on.
+    pub fn is_full(&self) -> bool {
+        self.rows() >= BATCH_ROWS_MAX
+            || self.columns.iter().map(RawColumn::arena_bytes).sum::<usize>() >= BATCH_BYTES_MAX
+    }
+}
