@@ -10,3 +10,4 @@ pub mod model;
 pub mod progress;
 pub mod rows;
 pub mod schema;
+pub mod source;

@@ -1,0 +1,258 @@
+//! Reading rows from wherever a merchant keeps them: a SQLite database, canonical files, registers, platform bills.
+//!
+//! Responsible for opening each kind of source read-only, for streaming its rows as [`crate::rows::RawBatch`] in
+//! bounded memory, and for refusing what cannot be trusted (damaged databases, numbers destroyed by a spreadsheet,
+//! personal exports). Not responsible for what a cell means: that is the mapping's business, and nothing here
+//! changes a value except where a page of the bill documentation says so.
+//!
+//! Limits: file names, never contents, appear in errors; a line of text may have at most 1 MiB.
+
+pub mod bills;
+pub mod canonical_files;
+mod damage;
+mod delimited;
+mod parquet_cells;
+pub mod register;
+pub mod sqlite;
+mod statement;
+
+use std::path::PathBuf;
+
+use crate::fsio;
+use crate::hint::Hint;
+use crate::model::{Exit, Lang};
+use crate::progress::Interrupted;
+
+pub use bills::Refusal;
+pub use delimited::CanonicalRows;
+
+/// A source could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused.
+    #[error(transparent)]
+    File(#[from] fsio::Error),
+    /// The user asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// The bytes are not a SQLite database (or an encrypted one).
+    #[error("`{}` is not a SQLite database", path.display())]
+    NotADatabase {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The database file is shorter than its own header says.
+    #[error("`{}` is cut off: {actual_bytes} bytes of {expected_bytes}", path.display())]
+    Truncated {
+        /// Which file.
+        path: PathBuf,
+        /// Bytes according to the header.
+        expected_bytes: u64,
+        /// Bytes found.
+        actual_bytes: u64,
+    },
+    /// The engine met pages that contradict each other.
+    #[error("`{}` is damaged: {message}", path.display())]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// The engine's words.
+        message: String,
+    },
+    /// Another program holds a lock.
+    #[error("`{}` is locked by another program", path.display())]
+    Busy {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The engine cannot open the file or its journal.
+    #[error("`{}` cannot be opened by SQLite: {message}", path.display())]
+    CannotOpen {
+        /// Which file.
+        path: PathBuf,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine refused a statement, e.g. because a table or column is missing.
+    #[error("the database refuses the query: {message}")]
+    Sql {
+        /// The engine's words.
+        message: String,
+    },
+    /// Anything else that goes wrong between us and the engine.
+    #[error("cannot {action} the database")]
+    Engine {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// A statement that is more than one SELECT.
+    #[error("only a single SELECT is read from a source: {reason}")]
+    NotARead {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Nobody takes the rows any more.
+    #[error("the reader of the rows has gone")]
+    ReceiverGone,
+    /// A file name that is no dataset.
+    #[error("`{file}` is not named after a dataset (accepted: {accepted})")]
+    UnknownDataset {
+        /// File name.
+        file: String,
+        /// All accepted file names.
+        accepted: String,
+    },
+    /// A header names a column the dataset does not have.
+    #[error("`{file}`: no column `{column}` (accepted: {accepted})")]
+    UnknownColumn {
+        /// File name.
+        file: String,
+        /// The name found.
+        column: String,
+        /// All accepted names.
+        accepted: String,
+    },
+    /// A header lacks a key column.
+    #[error("`{file}`: key column `{column}` is missing")]
+    MissingColumn {
+        /// File name.
+        file: String,
+        /// The missing name.
+        column: String,
+    },
+    /// A header names a column twice.
+    #[error("`{file}`: column `{column}` appears twice")]
+    DuplicateColumn {
+        /// File name.
+        file: String,
+        /// The repeated name.
+        column: String,
+    },
+    /// A line does not have the form of its file.
+    #[error("`{file}`, line {line}: {reason}")]
+    BadLine {
+        /// File name.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The bytes are neither UTF-8 nor GB18030.
+    #[error("`{file}` is neither UTF-8 nor GBK text")]
+    Encoding {
+        /// File name.
+        file: String,
+    },
+    /// A Parquet column of a type that holds no canonical value.
+    #[error("`{file}`: column `{column}` has type {found}, which no canonical column has")]
+    UnsupportedType {
+        /// File name.
+        file: String,
+        /// Column.
+        column: String,
+        /// The type found.
+        found: String,
+    },
+    /// The Parquet file cannot be decoded.
+    #[error("`{file}` is not a readable Parquet file")]
+    Parquet {
+        /// File name.
+        file: String,
+        /// Why not.
+        source: parquet::errors::ParquetError,
+    },
+    /// A spreadsheet program has destroyed values.
+    #[error("`{file}` was damaged by a spreadsheet program: {}", places.join("; "))]
+    Damaged {
+        /// File name.
+        file: String,
+        /// Rows and columns, at most twenty.
+        places: Vec<String>,
+    },
+    /// Recognised, but not a bill this program may or can read.
+    #[error("`{file}` is refused: {refusal}")]
+    Refused {
+        /// File name.
+        file: String,
+        /// What it is.
+        refusal: Refusal,
+    },
+    /// The file was changed while it was read.
+    #[error("`{file}` changed while it was read")]
+    Changed {
+        /// File name.
+        file: String,
+    },
+}
+
+impl Hint for Error {
+    fn hint(&self, lang: Lang) -> Option<String> {
+        let text = match self {
+            Self::File(e) => return e.hint(lang),
+            Self::NotADatabase { .. } => lang.pick(
+                "请确认 case.toml 中的路径指向未加密的 SQLite 数据库文件。",
+                "Check that the path in case.toml names an unencrypted SQLite database file.",
+            ),
+            Self::Truncated { .. } => lang.pick(
+                "文件复制不完整：请重新复制（例如用 sqlite3 的 .backup 命令）后再试。",
+                "The copy is incomplete: copy the database again (for example with sqlite3's .backup command).",
+            ),
+            Self::Corrupt { .. } => lang.pick(
+                "请用 `sqlite3 FILE 'PRAGMA integrity_check'` 检查，并改用完好的备份。",
+                "Check it with `sqlite3 FILE 'PRAGMA integrity_check'` and use an intact backup.",
+            ),
+            Self::Busy { .. } => lang.pick(
+                "请先停止写入该数据库的程序，或对其副本操作。",
+                "Stop the program that writes to the database, or work on a copy.",
+            ),
+            Self::CannotOpen { .. } => lang.pick(
+                "若旁边有 -journal 或 -wal 文件，说明上次写入未完成：请让原程序正常关闭，或用 .backup 制作副本。",
+                "A -journal or -wal file beside it means an unfinished write: let the program that owns it close it, or make a copy with .backup.",
+            ),
+            Self::Sql { .. } => lang.pick(
+                "请对照 `sealport mapping lint` 与数据库的表结构修改映射文件。",
+                "Compare the mapping file with the tables of the database (`sealport mapping lint`).",
+            ),
+            Self::NotARead { .. } => lang.pick(
+                "映射中的 SQL 只能是一条 SELECT 语句。",
+                "SQL in a mapping must be exactly one SELECT statement.",
+            ),
+            Self::Damaged { .. } => lang.pick(
+                "请从原系统重新导出，导入电子表格前把这些列设为“文本”格式。",
+                "Export the file again from its origin, and set these columns to the format Text before a spreadsheet program opens it.",
+            ),
+            Self::Encoding { .. } | Self::BadLine { .. } => lang.pick(
+                "请另存为 UTF-8 编码的 CSV（逗号分隔）。",
+                "Save the file as comma-separated CSV in UTF-8.",
+            ),
+            Self::UnknownDataset { .. } | Self::UnknownColumn { .. } | Self::MissingColumn { .. } => lang.pick(
+                "数据集与列名见 `docs/schema.md`。",
+                "Datasets and their columns are listed in `docs/schema.md`.",
+            ),
+            Self::Refused { refusal, .. } => return refusal.hint(lang),
+            Self::Changed { .. } => {
+                lang.pick("请在没有程序写入该文件时重试。", "Try again while no program writes to the file.")
+            }
+            Self::Interrupted(_)
+            | Self::Engine { .. }
+            | Self::ReceiverGone
+            | Self::DuplicateColumn { .. }
+            | Self::UnsupportedType { .. }
+            | Self::Parquet { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::File(e) => e.exit(),
+            Self::Interrupted(_) => Exit::Interrupted,
+            Self::Busy { .. } | Self::CannotOpen { .. } | Self::Engine { .. } | Self::Changed { .. } => Exit::Io,
+            Self::ReceiverGone => Exit::Internal,
+            _ => Exit::Invalid,
+        }
+    }
+}
