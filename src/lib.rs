@@ -6,6 +6,7 @@ pub mod crypto;
 pub mod finding;
 pub mod fsio;
 pub mod hint;
+pub mod mapping;
 pub mod model;
 pub mod progress;
 pub mod rows;
