@@ -9,6 +9,7 @@ pub mod hint;
 pub mod mapping;
 pub mod model;
 pub mod progress;
+pub mod pseudonym;
 pub mod rows;
 pub mod schema;
 pub mod source;
