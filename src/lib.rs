@@ -1,5 +1,6 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod archive;
 pub mod clock;
 pub mod config;
 pub mod crypto;
