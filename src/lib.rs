@@ -16,3 +16,4 @@ pub mod query;
 pub mod rows;
 pub mod schema;
 pub mod source;
+pub mod synth;
