@@ -13,6 +13,7 @@ pub mod policy;
 pub mod progress;
 pub mod pseudonym;
 pub mod query;
+pub mod report;
 pub mod rows;
 pub mod schema;
 pub mod source;
