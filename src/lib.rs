@@ -1,6 +1,7 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod archive;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
@@ -9,6 +10,7 @@ pub mod fsio;
 pub mod hint;
 pub mod mapping;
 pub mod model;
+pub mod ops;
 pub mod policy;
 pub mod progress;
 pub mod pseudonym;

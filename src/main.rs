@@ -1,3 +1,7 @@
-//! The `sealport` program.
+//! The `sealport` program: starts the runtime and hands over to the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sealport::cli::main()
+}

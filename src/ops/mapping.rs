@@ -1,0 +1,82 @@
+//! `mapping list`, `mapping show`, `mapping lint`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Answer, Env, Error};
+use crate::config::Case;
+use crate::config::case::SourceLocation;
+use crate::fsio;
+use crate::mapping::{Mapping, lint as find_mistakes};
+use crate::model::Exit;
+
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// The mappings a case uses.
+///
+/// # Errors
+/// When the case or a mapping cannot be read.
+pub fn list(env: &Env, dir: &Path) -> Result<Answer, Error> {
+    let case = Case::load(dir)?;
+    let mut text = String::new();
+    let mut rows: Vec<Value> = Vec::new();
+    for source in &case.sources {
+        let (SourceLocation::Sqlite(_), Some(file)) = (&source.location, &source.mapping) else {
+            let line = env.lang.pick("规范列名，无需映射", "canonical names, no mapping needed");
+            text.push_str(&format!("{:<16} {line}\n", source.name));
+            rows.push(json!({ "source": source.name, "mapping": null }));
+            continue;
+        };
+        let mapping = Mapping::load(file)?;
+        text.push_str(&format!("{:<16} {} · {}\n", source.name, mapping.src_system(), mapping.title()));
+        rows.push(
+            json!({ "source": source.name, "mapping": mapping.src_system(), "file": file.display().to_string() }),
+        );
+    }
+    Ok(Answer { text, json: json!({ "mappings": rows }), exit: Exit::Success })
+}
+
+/// What a mapping fills, from which tables, and what it says is absent.
+///
+/// # Errors
+/// When the file cannot be read or is wrong.
+pub fn show(env: &Env, file: &Path) -> Result<Answer, Error> {
+    let mapping = Mapping::load(file)?;
+    let mut text = format!("{} · {}\n", mapping.src_system(), mapping.title());
+    let mut parts: Vec<Value> = Vec::new();
+    for part in mapping.parts() {
+        text.push_str(&format!("{:<22} ← {:<24} {}\n", part.dataset.name, part.table, part.conditions.join("; ")));
+        parts.push(json!({
+            "dataset": part.dataset.name, "table": part.table, "columns": part.columns,
+            "conditions": part.conditions, "evidence": part.evidence, "sql": part.sql,
+        }));
+    }
+    for (dataset, why) in mapping.absent() {
+        text.push_str(&format!("{dataset:<22} {}: {why}\n", env.lang.pick("声明不存在", "declared absent")));
+    }
+    let json = json!({ "mapping": mapping.src_system(), "title": mapping.title(), "parts": parts, "absent": mapping.absent() });
+    Ok(Answer { text, json, exit: Exit::Success })
+}
+
+/// Every mistake of a mapping at once.
+///
+/// # Errors
+/// When the file cannot be read, or all its mistakes.
+pub fn lint(env: &Env, file: &Path) -> Result<Answer, Error> {
+    let text = fsio::read_text(file, FILE_BYTES_MAX)?;
+    find_mistakes(&file.display().to_string(), &text).or(())?;
+    let mapping = Mapping::load(file)?;
+    Ok(Answer {
+        text: match env.lang {
+            crate::model::Lang::Zh => {
+                format!("{}：未发现错误，{} 条 SELECT", mapping.src_system(), mapping.parts().len())
+            }
+            crate::model::Lang::En => {
+                format!("{}: no mistakes, {} SELECTs", mapping.src_system(), mapping.parts().len())
+            }
+        },
+        json: json!({ "mapping": mapping.src_system(), "selects": mapping.parts().len(), "problems": [] }),
+        exit: Exit::Success,
+    })
+}

@@ -1,0 +1,455 @@
+//! The account of a seal: what was selected from what, what the source says it held, what was written, set aside,
+//! redacted and left out. It becomes `custody.jsonl`, `reconciliation.json` and the control totals of the statement.
+//!
+//! Neither file names a host, a user or a path. The schemas are `docs/formats/reconciliation.schema.json` and
+//! `docs/formats/custody.schema.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::plan::Plan;
+use crate::archive::TableSummary;
+use crate::config::Case;
+use crate::config::case::LeakException;
+use crate::crypto;
+use crate::mapping::{Part, PartTotals, SourceTotals, reconcile};
+use crate::model::Digest;
+use crate::ops::Error;
+use crate::pseudonym::{LeakHit, RedactionCounts, Skipped};
+use crate::schema;
+use crate::source::bills::Bill;
+use crate::source::sqlite::{SourceDescription, SqliteSource, TableInfo};
+
+/// One supply of rows and what became of it.
+#[derive(Debug)]
+pub(super) struct FeedRecord {
+    dataset: String,
+    source: String,
+    table: String,
+    kind: &'static str,
+    sql: Option<String>,
+    conditions: Vec<String>,
+    note: Option<String>,
+    /// Columns whose class the part declares to be stronger than the schema's.
+    class_overrides: BTreeMap<String, &'static str>,
+    /// Formula of the source's own hash chain.
+    chain: Option<String>,
+    totals: PartTotals,
+    control: Option<SourceTotals>,
+}
+
+impl FeedRecord {
+    pub(super) fn query(dataset: &str, source: &str, part: &Part, totals: PartTotals, control: SourceTotals) -> Self {
+        Self {
+            dataset: dataset.into(),
+            source: source.into(),
+            table: part.table.clone(),
+            kind: "select",
+            sql: Some(part.sql.clone()),
+            conditions: part.conditions.clone(),
+            note: part.where_note.clone().or_else(|| part.note.clone()),
+            class_overrides: part
+                .class_overrides()
+                .into_iter()
+                .map(|(c, class)| (c.to_owned(), class.name()))
+                .collect(),
+            chain: part.chain(),
+            totals,
+            control: Some(control),
+        }
+    }
+
+    pub(super) fn file(dataset: &str, source: &str, file: &str, totals: PartTotals) -> Self {
+        Self::plain(dataset, source, file, "file", totals)
+    }
+
+    pub(super) fn own(dataset: &str, table: &str, totals: PartTotals) -> Self {
+        Self::plain(dataset, "sealport", table, "own", totals)
+    }
+
+    /// A bill has its printed count as an independent total.
+    pub(super) fn bill(dataset: &str, bill: &Bill, totals: PartTotals) -> Self {
+        Self::plain(dataset, "bills", &bill.file, "bill", totals)
+    }
+
+    fn plain(dataset: &str, source: &str, table: &str, kind: &'static str, totals: PartTotals) -> Self {
+        Self {
+            dataset: dataset.into(),
+            source: source.into(),
+            table: table.into(),
+            kind,
+            sql: None,
+            conditions: Vec::new(),
+            note: None,
+            class_overrides: BTreeMap::new(),
+            chain: None,
+            totals,
+            control: None,
+        }
+    }
+}
+
+/// A file read while sealing.
+#[derive(Debug)]
+pub(super) struct LoadedFile {
+    pub(super) file_ref: String,
+    pub(super) dataset: String,
+    pub(super) sha256: String,
+    pub(super) expected_sha256: Option<String>,
+    pub(super) rows: u64,
+    pub(super) rejected: u64,
+}
+
+impl LoadedFile {
+    pub(super) fn new(
+        file_ref: String,
+        dataset: &str,
+        sha256: Digest,
+        expected: Option<Digest>,
+        totals: &PartTotals,
+    ) -> Self {
+        Self {
+            file_ref,
+            dataset: dataset.into(),
+            sha256: sha256.to_string(),
+            expected_sha256: expected.map(|d| d.to_string()),
+            rows: totals.rows_read,
+            rejected: totals.rows_quarantined,
+        }
+    }
+}
+
+struct SourceRecord {
+    name: String,
+    description: SourceDescription,
+    mapping: String,
+    mapping_sha256: String,
+    zone: String,
+    zone_evidence: Option<String>,
+    tables: Vec<TableInfo>,
+}
+
+/// Everything counted so far.
+pub(super) struct Account {
+    sources: Vec<SourceRecord>,
+    feeds: Vec<FeedRecord>,
+    files: Vec<LoadedFile>,
+    /// `(source, table)` that some SELECT reads.
+    taken: Vec<(String, String)>,
+    expected_rows: u64,
+    absent: BTreeMap<String, String>,
+    redactions: Map<String, Value>,
+    accepted_leaks: Vec<Value>,
+    missing_registers: Vec<String>,
+    skipped: Skipped,
+}
+
+impl Account {
+    /// Looks at every source: version, settings, all tables with their row counts; checks what mappings require.
+    pub(super) async fn start(case: &Case, plan: &Plan, databases: &mut [SqliteSource]) -> Result<Self, Error> {
+        let mut sources = Vec::new();
+        let mut taken = Vec::new();
+        let mut expected_rows = 0;
+        for (config, source) in plan.databases.iter().zip(databases.iter_mut()) {
+            let tables = source.tables().await?;
+            let present: BTreeMap<String, Vec<String>> =
+                tables.iter().map(|t| (t.name.clone(), t.columns.iter().map(|(n, _)| n.clone()).collect())).collect();
+            let missing = config.mapping.missing_in(&present);
+            if !missing.is_empty() {
+                return Err(Error::usage(
+                    format!("the source `{}` lacks what its mapping requires: {}", config.name, missing.join(", ")),
+                    "请核对数据库版本与映射文件的 requires；映射可能是为另一版本编写的。",
+                    "compare the database with `requires` of the mapping file; it may be written for another version",
+                ));
+            }
+            for part in config.mapping.parts() {
+                for table in &part.tables {
+                    taken.push((config.name.clone(), table.clone()));
+                }
+                expected_rows += tables.iter().find(|t| t.name == part.table).map_or(0, |t| t.rows);
+            }
+            sources.push(SourceRecord {
+                name: config.name.clone(),
+                description: source.description(),
+                mapping: config.mapping.src_system(),
+                mapping_sha256: config.mapping_sha256.clone(),
+                zone: config.mapping.zone().unwrap_or(case.zone).name().to_owned(),
+                zone_evidence: config.mapping.zone_evidence().map(str::to_owned),
+                tables,
+            });
+        }
+        expected_rows += plan.bills.iter().map(|b| b.rows).sum::<u64>();
+        Ok(Self {
+            sources,
+            feeds: Vec::new(),
+            files: Vec::new(),
+            taken,
+            expected_rows,
+            absent: plan.absent.clone(),
+            redactions: Map::new(),
+            accepted_leaks: Vec::new(),
+            missing_registers: plan.missing_registers.clone(),
+            skipped: Skipped::default(),
+        })
+    }
+
+    /// Takes over how many identifiers the leak gate cannot look for.
+    pub(super) fn not_searched(&mut self, skipped: Skipped) {
+        self.skipped = skipped;
+    }
+
+    pub(super) fn expected_rows(&self) -> u64 {
+        self.expected_rows
+    }
+
+    pub(super) fn feed(&mut self, feed: FeedRecord) {
+        self.feeds.push(feed);
+    }
+
+    pub(super) fn file(&mut self, file: LoadedFile) {
+        self.files.push(file);
+    }
+
+    pub(super) fn bill(&mut self, bill: &Bill, totals: &PartTotals) {
+        let rejected = bill.rejected_count + totals.rows_quarantined;
+        self.files.push(LoadedFile {
+            file_ref: format!("bills/{}", bill.bill_ref),
+            dataset: "bill_lines".into(),
+            sha256: bill.sha256.to_string(),
+            expected_sha256: None,
+            rows: totals.rows_read + bill.rejected_count,
+            rejected,
+        });
+    }
+
+    /// Files in name order.
+    pub(super) fn files(&mut self) -> &[LoadedFile] {
+        self.files.sort_by(|a, b| a.file_ref.cmp(&b.file_ref));
+        &self.files
+    }
+
+    pub(super) fn redactions(&mut self, counts: &RedactionCounts) {
+        for (dataset, column, kind, count) in counts.iter() {
+            let place = self.redactions.entry(format!("{dataset}.{column}")).or_insert_with(|| json!({}));
+            if let Value::Object(kinds) = place {
+                kinds.insert(kind.to_owned(), json!(count));
+            }
+        }
+    }
+
+    pub(super) fn accepted_leaks(&mut self, hits: &[LeakHit], exceptions: &[LeakException]) {
+        for hit in hits {
+            let reason =
+                exceptions.iter().find(|e| e.dataset == hit.dataset && e.column == hit.column).map(|e| &e.reason);
+            self.accepted_leaks
+                .push(json!({ "dataset": hit.dataset, "column": hit.column, "count": hit.count, "reason": reason }));
+        }
+    }
+
+    /// Rows set aside.
+    pub(super) fn quarantined(&self) -> u64 {
+        self.feeds.iter().map(|f| f.totals.rows_quarantined).sum()
+    }
+
+    /// Rows written into tables.
+    pub(super) fn rows_written(&self) -> u64 {
+        self.feeds.iter().map(|f| f.totals.rows_written).sum()
+    }
+
+    /// Source = written + quarantined, for counts and every money column.
+    ///
+    /// # Errors
+    /// [`Error::Reconcile`] naming every figure that differs.
+    pub(super) fn reconcile(&self) -> Result<(), Error> {
+        let mut mismatches = Vec::new();
+        for feed in &self.feeds {
+            let Some(control) = &feed.control else { continue };
+            for m in reconcile(control, &feed.totals) {
+                mismatches.push(format!(
+                    "{} from {}: {} source {} own {}",
+                    feed.dataset, feed.table, m.total, m.source, m.own
+                ));
+            }
+        }
+        if mismatches.is_empty() { Ok(()) } else { Err(Error::Reconcile { mismatches }) }
+    }
+
+    /// Tables that no SELECT reads, with their rows.
+    fn unmapped(&self) -> Vec<(&str, &TableInfo)> {
+        let mut out = Vec::new();
+        for source in &self.sources {
+            for table in &source.tables {
+                if !self.taken.iter().any(|(s, t)| *s == source.name && *t == table.name) {
+                    out.push((source.name.as_str(), table));
+                }
+            }
+        }
+        out
+    }
+
+    pub(super) fn not_taken(&self) -> Vec<String> {
+        self.unmapped().iter().map(|(source, t)| format!("{source}.{} ({})", t.name, t.rows)).collect()
+    }
+
+    /// Per dataset: rows, quarantined, sum of each money column, for the statement.
+    pub(super) fn control_totals(&self) -> Map<String, Value> {
+        let mut out: BTreeMap<String, (u64, u64, BTreeMap<String, i128>)> = BTreeMap::new();
+        for feed in &self.feeds {
+            let entry = out.entry(feed.dataset.clone()).or_default();
+            entry.0 += feed.totals.rows_written;
+            entry.1 += feed.totals.rows_quarantined;
+            for (column, sum) in &feed.totals.sums {
+                *entry.2.entry(column.clone()).or_default() += sum.written;
+            }
+        }
+        out.into_iter()
+            .map(|(dataset, (rows, quarantined, sums))| {
+                let sums: BTreeMap<String, String> = sums.into_iter().map(|(k, v)| (k, v.to_string())).collect();
+                (dataset, json!({ "rows": rows, "quarantined": quarantined, "sums": sums }))
+            })
+            .collect()
+    }
+
+    /// `data/custody/reconciliation.json`.
+    pub(super) fn reconciliation(&self, case: &Case, tables: &[TableSummary]) -> Vec<u8> {
+        let mut datasets = Map::new();
+        for table in tables {
+            let Some(dataset) = schema::dataset(&table.name) else { continue };
+            let (from, to) = super::dataset_coverage(case, dataset);
+            let feeds: Vec<Value> =
+                self.feeds.iter().filter(|f| f.dataset == table.name).map(|f| self.feed_json(f)).collect();
+            datasets.insert(
+                table.name.clone(),
+                json!({
+                    "rows": table.rows,
+                    "keyUnique": table.is_key_unique,
+                    "coverage": { "from": from.to_string(), "to": to.to_string() },
+                    "feeds": feeds,
+                }),
+            );
+        }
+        let not_mapped: Vec<Value> = self
+            .unmapped()
+            .iter()
+            .map(|(source, t)| json!({ "source": source, "table": t.name, "rows": t.rows, "readable": t.is_readable }))
+            .collect();
+        let value = json!({
+            "reconciliationFormat": 1,
+            "datasets": datasets,
+            "absent": self.absent,
+            "notMapped": not_mapped,
+            "redactions": self.redactions,
+            "acceptedLeaks": self.accepted_leaks,
+            "missingRegisters": self.missing_registers,
+            "identifiersNotSearched": {
+                "tooShort": self.skipped.too_short,
+                "tooLong": self.skipped.too_long,
+                "vocabulary": self.skipped.vocabulary,
+                "digitsOnly": self.skipped.digits_only,
+            },
+        });
+        pretty(&value)
+    }
+
+    fn feed_json(&self, feed: &FeedRecord) -> Value {
+        let t = &feed.totals;
+        let whole = self
+            .sources
+            .iter()
+            .find(|s| s.name == feed.source)
+            .and_then(|s| s.tables.iter().find(|table| table.name == feed.table))
+            .map(|table| table.rows);
+        let sums: BTreeMap<&str, Value> = t
+            .sums
+            .iter()
+            .map(|(column, sum)| {
+                let source = feed.control.as_ref().and_then(|c| c.sums.get(column)).map(ToString::to_string);
+                let value = json!({
+                    "written": sum.written.to_string(),
+                    "quarantined": sum.control_quarantined.to_string(),
+                    "source": source,
+                    "sourceDigits": sum.control_digits,
+                    "roundedOffE6": sum.rounded_off_e6().to_string(),
+                });
+                (column.as_str(), value)
+            })
+            .collect();
+        json!({
+            "source": feed.source,
+            "table": feed.table,
+            "kind": feed.kind,
+            "sqlSha256": feed.sql.as_ref().map(|sql| crypto::sha256(sql.as_bytes())),
+            "conditions": feed.conditions,
+            "note": feed.note,
+            "classOverrides": feed.class_overrides,
+            "chain": feed.chain,
+            "wholeTableRows": whole,
+            "sourceRows": feed.control.as_ref().map(|c| c.rows),
+            "independentTotals": feed.control.is_some(),
+            "rowsRead": t.rows_read,
+            "rowsWritten": t.rows_written,
+            "rowsQuarantined": t.rows_quarantined,
+            "quarantinedByReason": t.quarantined_by_reason,
+            "sums": sums,
+            "zeroSentinels": t.zero_sentinels,
+            "rounded": t.rounded,
+            "truncated": t.truncated,
+            "moneyFromFloat": t.money_from_float,
+            "emptyAsNull": t.empty_as_null,
+            "unknownCodes": t.unknown_codes,
+            "redacted": t.redacted,
+        })
+    }
+
+    /// `data/custody/custody.jsonl`: one line per source, statement and file.
+    pub(super) fn custody(&self) -> Vec<u8> {
+        let mut lines: Vec<Value> = Vec::new();
+        for s in &self.sources {
+            lines.push(json!({
+                "event": "source",
+                "source": s.name,
+                "engine": s.description.engine,
+                "version": s.description.version,
+                "settings": s.description.settings,
+                "snapshot": "one read transaction",
+                "mapping": s.mapping,
+                "mappingSha256": s.mapping_sha256,
+                "zone": s.zone,
+                "zoneEvidence": s.zone_evidence,
+                "tables": s.tables.len(),
+            }));
+        }
+        for f in &self.feeds {
+            if let Some(sql) = &f.sql {
+                lines.push(json!({
+                    "event": "select",
+                    "source": f.source,
+                    "dataset": f.dataset,
+                    "table": f.table,
+                    "sql": sql,
+                    "sqlSha256": crypto::sha256(sql.as_bytes()),
+                    "rows": f.totals.rows_read,
+                }));
+            }
+        }
+        for f in &self.files {
+            lines.push(json!({
+                "event": "file",
+                "file": f.file_ref,
+                "dataset": f.dataset,
+                "sha256": f.sha256,
+                "expectedSha256": f.expected_sha256,
+                "rows": f.rows,
+                "rejected": f.rejected,
+            }));
+        }
+        lines.iter().flat_map(|l| format!("{l}\n").into_bytes()).collect()
+    }
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text.into_bytes()
+}

@@ -1,0 +1,280 @@
+//! Which source feeds which dataset, decided before a row is read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+
+use super::super::{Error, places};
+use crate::config::Case;
+use crate::config::case::{ProjectRow, SourceLocation};
+use crate::fsio;
+use crate::mapping::{Mapping, Part};
+use crate::schema::{self, Dataset, Raised};
+use crate::source::bills;
+use crate::source::bills::{Bill, Given};
+use crate::source::canonical_files::{self, CanonicalFile, FileKind};
+use crate::source::register::{self, RegisterFile};
+
+/// One supply of rows for a dataset.
+#[derive(Debug)]
+pub(super) enum Feed {
+    /// A SELECT of a mapping on the database of this index.
+    Query { database: usize, part: Box<Part> },
+    /// A canonical file of the named source.
+    File { source: String, file: CanonicalFile },
+    /// The one row that describes a platform bill.
+    Bill(usize),
+    /// The lines of a platform bill.
+    BillLines(usize),
+    /// A register.
+    Register(RegisterFile),
+    /// The project of the case.
+    Project(ProjectRow),
+}
+
+/// A database and the mapping that reads it.
+#[derive(Debug)]
+pub(super) struct Database {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    pub(super) mapping: Mapping,
+    /// SHA-256 of the mapping file.
+    pub(super) mapping_sha256: String,
+}
+
+/// Everything the case supplies.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) databases: Vec<Database>,
+    pub(super) bills: Vec<Bill>,
+    pub(super) feeds: BTreeMap<&'static str, Vec<Feed>>,
+    /// Per dataset, the columns whose class some part made stronger: one table, one class per column.
+    pub(super) raised: BTreeMap<&'static str, Raised>,
+    /// Datasets that a mapping declares absent, with its words.
+    pub(super) absent: BTreeMap<String, String>,
+    /// Bill patterns that match no file.
+    pub(super) unmatched: Vec<String>,
+    /// Registers that `SHA256SUMS` lists and that are not there.
+    pub(super) missing_registers: Vec<String>,
+}
+
+const MAPPING_BYTES_MAX: u64 = 16 << 20;
+
+impl Plan {
+    /// Reads mappings, lists files and inspects bills; nothing is extracted yet.
+    pub(super) fn of(case: &Case) -> Result<Self, Error> {
+        let mut plan = Self::default();
+        for config in &case.sources {
+            match (&config.location, &config.mapping) {
+                (SourceLocation::Sqlite(path), Some(file)) => {
+                    let mapping = Mapping::load(file)?.bind(&config.params)?;
+                    let bytes = fsio::read_bounded(file, MAPPING_BYTES_MAX)?;
+                    plan.absent.extend(mapping.absent().clone());
+                    let database = plan.databases.len();
+                    for part in mapping.parts() {
+                        plan.feed(part.dataset, Feed::Query { database, part: Box::new(part.clone()) });
+                    }
+                    plan.databases.push(Database {
+                        name: config.name.clone(),
+                        path: path.clone(),
+                        mapping,
+                        mapping_sha256: crate::crypto::sha256(&bytes).to_string(),
+                    });
+                }
+                (SourceLocation::Sqlite(_), None) => {}
+                (SourceLocation::ParquetDir(dir), _) => plan.files(&config.name, dir, FileKind::Parquet)?,
+                (SourceLocation::CsvDir(dir), _) => plan.files(&config.name, dir, FileKind::Csv)?,
+            }
+        }
+        plan.add_bills(case)?;
+        refuse_workbooks(&case.registers)?;
+        let registers = register::list(&case.registers)?;
+        plan.missing_registers = registers.absent;
+        for file in registers.files {
+            if let Some(dataset) = schema::dataset(&file.dataset) {
+                plan.feed(dataset, Feed::Register(file));
+            }
+        }
+        for (name, row) in [("dereg_projects", &case.deregistration), ("migration_projects", &case.migration)] {
+            // A case without such a project has an empty table, so that policies can say "not applicable".
+            if let Some(dataset) = schema::dataset(name) {
+                let feeds = plan.feeds.entry(dataset.name).or_default();
+                feeds.extend(row.clone().map(Feed::Project));
+            }
+        }
+        let nothing = plan.feeds.values().all(Vec::is_empty);
+        if let (true, Some(pattern)) = (nothing, plan.unmatched.first()) {
+            return Err(Error::usage(
+                format!("no file matches the bills pattern `{pattern}`, and the case names no other source"),
+                "请核对 case.toml 中 [[bills]] 的 `glob`；相对路径从案件文件夹算起。",
+                "check `glob` of [[bills]] in case.toml; a relative path starts at the case folder",
+            ));
+        }
+        if nothing {
+            return Err(Error::usage(
+                "the case names no source",
+                "请在 case.toml 中填写 [[source]] 或 [[bills]]。",
+                "add a [[source]] or [[bills]] to case.toml",
+            ));
+        }
+        plan.raise();
+        // What is supplied is not absent, whatever another mapping says.
+        plan.absent.retain(|name, _| !plan.feeds.contains_key(name.as_str()));
+        Ok(plan)
+    }
+
+    /// The classes that hold for a dataset's columns beyond the schema's.
+    pub(super) fn raised(&self, dataset: &str) -> Raised {
+        self.raised.get(dataset).cloned().unwrap_or_default()
+    }
+
+    /// Gathers what the parts declare about classes and tells every part of the same dataset, so that no value is
+    /// clear in some rows of a column and replaced in others.
+    fn raise(&mut self) {
+        for (name, feeds) in &mut self.feeds {
+            let mut raised = Raised::default();
+            for feed in feeds.iter() {
+                if let Feed::Query { part, .. } = feed {
+                    part.class_overrides().into_iter().for_each(|(column, class)| raised.raise(column, class));
+                }
+            }
+            if raised.is_empty() {
+                continue;
+            }
+            for feed in feeds {
+                if let Feed::Query { part, .. } = feed {
+                    part.raise(&raised);
+                }
+            }
+            self.raised.insert(name, raised);
+        }
+    }
+
+    fn feed(&mut self, dataset: &'static Dataset, feed: Feed) {
+        self.feeds.entry(dataset.name).or_default().push(feed);
+    }
+
+    fn files(&mut self, source: &str, dir: &Path, kind: FileKind) -> Result<(), Error> {
+        for file in canonical_files::list(dir, kind)? {
+            if let Some(dataset) = schema::dataset(&file.dataset) {
+                self.feed(dataset, Feed::File { source: source.to_owned(), file });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_bills(&mut self, case: &Case) -> Result<(), Error> {
+        let (Some(files), Some(lines)) = (schema::dataset("bills"), schema::dataset("bill_lines")) else {
+            return Ok(());
+        };
+        for config in &case.bills {
+            let paths = matching(&case.dir, &config.glob)?;
+            if paths.is_empty() {
+                self.unmatched.push(config.glob.clone());
+            }
+            for path in paths {
+                let sha1 = match &config.sha1 {
+                    Some(sha1) => Some(sha1.clone()),
+                    None => stated_sha1(&path)?,
+                };
+                let given = Given {
+                    mch_id: config.mch_id.clone(),
+                    account_kind: config.account_kind.clone(),
+                    bill_on: config.bill_on,
+                    sha1,
+                };
+                self.bills.push(bills::inspect(&path, &given)?);
+            }
+        }
+        // The same bytes twice would count every line twice; the order makes the archive reproducible.
+        self.bills.sort_by(|a, b| a.bill_ref.cmp(&b.bill_ref));
+        if let Some(pair) = self.bills.windows(2).find(|p| p[0].bill_ref == p[1].bill_ref) {
+            return Err(Error::usage(
+                format!("the bills `{}` and `{}` are the same bill", pair[0].file, pair[1].file),
+                "请只保留其中一份。",
+                "keep only one of them",
+            ));
+        }
+        for index in 0..self.bills.len() {
+            self.feed(files, Feed::Bill(index));
+            self.feed(lines, Feed::BillLines(index));
+        }
+        Ok(())
+    }
+}
+
+/// A workbook among the registers would be passed over without a word.
+fn refuse_workbooks(dir: &Path) -> Result<(), Error> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().to_lowercase();
+        if [".xlsx", ".xls", ".xlsm", ".ods", ".et"].iter().any(|e| name.ends_with(e)) && !name.starts_with(['~', '.'])
+        {
+            return Err(Error::usage(
+                format!("the register `{}` is a workbook", places::name(&entry.path())),
+                "请逐表另存为 CSV（UTF-8），文件名为数据集名，例如 people.csv。",
+                "save each sheet as CSV (UTF-8), named after its dataset, e.g. people.csv",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Files below the case folder (or an absolute folder) that match a pattern, in path order.
+fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>, Error> {
+    let full = dir.join(pattern);
+    let text = full.to_string_lossy().into_owned();
+    let glob = GlobBuilder::new(&text).literal_separator(true).build().map_err(|e| {
+        Error::usage(
+            format!("`{pattern}` is not a file pattern: {}", e.kind()),
+            "示例：bills/*.csv。",
+            "an example: bills/*.csv",
+        )
+    })?;
+    let matcher = glob.compile_matcher();
+    // Walk from the last folder before the first wildcard.
+    let fixed: PathBuf =
+        full.components().take_while(|c| !c.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])).collect();
+    let mut found = Vec::new();
+    if fixed.is_file() {
+        found.push(fixed);
+    } else if fixed.is_dir() {
+        walk(&fixed, 0, &mut |path| {
+            if matcher.is_match(path) {
+                found.push(path.to_owned());
+            }
+        })?;
+    }
+    found.sort();
+    Ok(found)
+}
+
+const DEPTH_MAX: usize = 16;
+
+fn walk(dir: &Path, depth: usize, visit: &mut dyn FnMut(&Path)) -> Result<(), Error> {
+    for entry in std::fs::read_dir(dir).map_err(|e| fsio::Error::io("list", dir, e))?.flatten() {
+        match entry.file_type() {
+            Ok(t) if t.is_file() => visit(&entry.path()),
+            Ok(t) if t.is_dir() && depth < DEPTH_MAX => walk(&entry.path(), depth + 1, visit)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The SHA-1 that `SHA1SUMS` beside a bill states for it.
+fn stated_sha1(path: &Path) -> Result<Option<String>, Error> {
+    let Some(sums) = path.parent().map(|p| p.join("SHA1SUMS")).filter(|p| p.exists()) else { return Ok(None) };
+    let text = fsio::read_text(&sums, MAPPING_BYTES_MAX)?;
+    let name = places::name(path);
+    for line in text.lines() {
+        if let Some((digest, file)) = line.split_once(' ')
+            && file.trim_start_matches([' ', '*']) == name
+            && digest.len() == 40
+        {
+            return Ok(Some(digest.to_ascii_lowercase()));
+        }
+    }
+    Ok(None)
+}

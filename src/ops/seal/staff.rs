@@ -1,0 +1,117 @@
+//! The first read: staff identifiers of all sources and registers, into memory only.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+
+use super::plan::{Feed, Plan};
+use crate::config::Case;
+use crate::mapping::{self, StaffReader, staff_sql};
+use crate::ops::{Env, Error};
+use crate::progress::Stage;
+use crate::pseudonym::{IdentifierKind, Keys, StaffMatcher, StaffMatcherBuilder};
+use crate::rows::{RawBatch, RawValue};
+use crate::schema::{self, Class, Dataset, Raised};
+use crate::source::sqlite::SqliteSource;
+use crate::source::{canonical_files, register};
+
+/// Builds the matcher from every column of class staff.
+pub(super) async fn identifiers(
+    env: &Env,
+    case: &Case,
+    plan: &Plan,
+    databases: &mut [SqliteSource],
+    keys: &Keys,
+) -> Result<StaffMatcher, Error> {
+    let task = env.progress.start(Stage::ReadStaff, None);
+    let mut builder = StaffMatcherBuilder::new();
+    for (name, feeds) in &plan.feeds {
+        let Some(dataset) = schema::dataset(name) else { continue };
+        task.label(name);
+        let raised = plan.raised(name);
+        for feed in feeds {
+            env.cancel.check()?;
+            match feed {
+                Feed::Query { database, part } => {
+                    let Some(query) = staff_sql(part) else { continue };
+                    let Some(source) = databases.get_mut(*database) else { continue };
+                    let system = plan.databases.get(*database).map(|d| d.mapping.src_system()).unwrap_or_default();
+                    let context = super::flow::context(case, &system, keys);
+                    let header = source.columns_of(&query.sql).await.map_err(|source| Error::Select {
+                        dataset: dataset.name.into(),
+                        table: part.table.clone(),
+                        source: Box::new(source),
+                    })?;
+                    let mut reader = StaffReader::new(part, &header, &context)?;
+                    let (sender, mut receiver) = mpsc::channel::<RawBatch>(4);
+                    let read = source.read(&query.sql, &query.values, sender, &env.cancel);
+                    let take = async {
+                        while let Some(batch) = receiver.recv().await {
+                            task.advance(batch.rows() as u64);
+                            reader.each(&batch, &mut |column, value| add(&mut builder, column.column.name, value))?;
+                        }
+                        Ok::<(), mapping::Error>(())
+                    };
+                    let (read, taken) = tokio::join!(read, take);
+                    taken?;
+                    read?;
+                }
+                Feed::File { file, .. } => {
+                    canonical_files::read::<Error>(file, &mut |rows| {
+                        env.cancel.check()?;
+                        cells(dataset, &raised, &rows.header, &rows.batch, &mut builder);
+                        Ok(())
+                    })?;
+                }
+                Feed::Register(file) => {
+                    let register = register::read(file)?;
+                    for batch in &register.batches {
+                        cells(dataset, &raised, &register.header, batch, &mut builder);
+                    }
+                }
+                Feed::BillLines(index) => {
+                    if let Some(bill) = plan.bills.get(*index) {
+                        bill.lines::<Error>(&mut |rows| {
+                            env.cancel.check()?;
+                            cells(dataset, &raised, &rows.header, &rows.batch, &mut builder);
+                            Ok(())
+                        })?;
+                    }
+                }
+                Feed::Bill(_) | Feed::Project(_) => {}
+            }
+        }
+    }
+    Ok(builder.build()?)
+}
+
+fn add(builder: &mut StaffMatcherBuilder, column: &str, value: &str) {
+    builder.add(value, IdentifierKind::of(column, value));
+}
+
+/// Takes the staff identifiers out of rows that already have canonical names.
+fn cells(dataset: &Dataset, raised: &Raised, header: &[String], batch: &RawBatch, builder: &mut StaffMatcherBuilder) {
+    let at: BTreeMap<&str, usize> = header.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    for column in &dataset.columns {
+        let actor = match raised.class_of(column) {
+            Class::StaffId => None,
+            Class::PerRow(actor) => Some(at.get(actor).and_then(|i| batch.columns.get(*i))),
+            _ => continue,
+        };
+        let Some(cells) = at.get(column.name).and_then(|i| batch.columns.get(*i)) else { continue };
+        for row in 0..batch.rows() {
+            let is_staff = match &actor {
+                None | Some(None) => true,
+                Some(Some(actors)) => match actors.get(row) {
+                    RawValue::Text(word) => matches!(word.trim(), "staff" | "unknown" | ""),
+                    _ => true,
+                },
+            };
+            match cells.get(row) {
+                RawValue::Text(value) if is_staff => add(builder, column.name, value.trim()),
+                RawValue::Int(value) if is_staff => add(builder, column.name, &value.to_string()),
+                _ => {}
+            }
+        }
+    }
+}
