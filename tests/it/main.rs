@@ -1,0 +1,15 @@
+//! The single integration binary: linking is the expensive step, so every area is a module of this one.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod bag;
+mod commands;
+mod golden;
+mod independent;
+mod layering;
+mod overrides;
+mod pack;
+mod replay;
+mod schema_page;
+mod sealing;
+mod support;
+mod tampering;
