@@ -988,3 +988,22 @@ fn instants_outside_any_case_are_refused() {
         assert_eq!(run.code, 2, "{at}: {}", run.err);
     }
 }
+
+/// What a SELECT leaves out without saying why stands in the account of the seal and in the report.
+#[test]
+fn rows_left_out_are_shown() {
+    let place = Place::sealed_case();
+    let path = place.path().join(place.archive()).join("data/custody/reconciliation.json");
+    let account: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let feed = &account["datasets"]["operation_logs"]["feeds"][0];
+    let (whole, read) = (feed["wholeTableRows"].as_u64().unwrap(), feed["rowsRead"].as_u64().unwrap());
+    assert!(whole > read, "{whole} rows, {read} read");
+    assert!(feed["conditions"][0].as_str().unwrap().contains("module"), "{feed}");
+    assert!(place.run(&["check", "case", "--quiet"]).code <= 1);
+    assert_eq!(place.run(&["report", "case", "--quiet"]).code, 0);
+    let out = place.case().join("out/reports").join(&place.archives()[0]).join("deregistration");
+    for name in ["deregistration.en.html", "deregistration.zh.html"] {
+        let page = fs::read_to_string(out.join(name)).unwrap();
+        assert!(page.contains("sys_oplog") && page.contains("t.module"), "{name}");
+    }
+}
