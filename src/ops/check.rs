@@ -203,7 +203,10 @@ pub async fn check(env: &Env, path: &Path, options: &CheckOptions) -> Result<(An
     if let Some(case) = &target.case {
         let out = places::out(case);
         let names = worklist::names(env, case).await?;
-        let list = worklist::write(&out, &assessment.policies, &names)?;
+        let list = match &stored {
+            Some(folder) => worklist::write(&out, &folder.join("findings.csv"), &names)?,
+            None => None,
+        };
         if let (Value::Object(map), Some((file, lines))) = (&mut value, &list) {
             map.insert("worklist".into(), json!({ "file": file.display().to_string(), "lines": lines }));
         }

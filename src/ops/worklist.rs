@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::{Env, Error, places};
 use crate::config::Case;
 use crate::config::case::SourceLocation;
-use crate::finding::{Finding, PolicyResult};
 use crate::fsio;
 use crate::mapping::Mapping;
 use crate::pseudonym::{Keys, TokenKind};
@@ -54,59 +55,88 @@ pub(super) async fn names(env: &Env, case: &Case) -> Result<BTreeMap<String, Str
     Ok(names)
 }
 
-/// Writes the list anew; `names` maps tokens to logins. Returns the file and the number of lines, or nothing when no
-/// finding names a member of staff.
+/// What the list needs of a line of `findings.csv`.
+#[derive(Debug, Deserialize)]
+struct Line {
+    policy: String,
+    subject: String,
+    reason: String,
+    severity: String,
+    evidence: String,
+}
+
+/// Writes the list anew from all findings of an assessment; `names` maps tokens to logins. Returns the file and the
+/// number of lines, or nothing when no finding names a member of staff.
 pub(super) fn write(
     out: &Path,
-    results: &[PolicyResult],
+    findings: &Path,
     names: &BTreeMap<String, String>,
 ) -> Result<Option<(PathBuf, usize)>, Error> {
-    let mut lines: Vec<[String; 6]> = Vec::new();
-    for result in results {
-        for finding in &result.first {
-            for token in tokens(finding) {
-                if let Some(login) = names.get(&token) {
-                    lines.push([
-                        finding.policy.clone(),
-                        finding.subject.clone(),
-                        finding.reason.clone(),
-                        finding.severity.word().to_owned(),
-                        token,
-                        login.clone(),
-                    ]);
-                }
+    let path = out.join("worklist.csv");
+    let unreadable = |e: csv::Error| fsio::Error::io("read", findings, std::io::Error::other(e));
+    let unwritable = |e: csv::Error| fsio::Error::io("write", &path, std::io::Error::other(e));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["policy", "subject", "reason", "severity", "token", "login"]).map_err(unwritable)?;
+    let mut count = 0;
+    for line in csv::Reader::from_path(findings).map_err(unreadable)?.deserialize::<Line>() {
+        let line = line.map_err(unreadable)?;
+        for token in tokens(&[&line.subject, &line.evidence]) {
+            if let Some(login) = names.get(token) {
+                writer
+                    .write_record([&line.policy, &line.subject, &line.reason, &line.severity, token, login])
+                    .map_err(unwritable)?;
+                count += 1;
             }
         }
     }
-    let path = out.join("worklist.csv");
     if path.exists() {
         std::fs::remove_file(&path).map_err(|e| fsio::Error::io("replace", &path, e))?;
     }
-    if lines.is_empty() {
+    if count == 0 {
         return Ok(None);
-    }
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let csv_error = |_| fsio::Error::io("write", &path, std::io::Error::other("csv"));
-    writer.write_record(["policy", "subject", "reason", "severity", "token", "login"]).map_err(csv_error)?;
-    for line in &lines {
-        writer.write_record(line).map_err(csv_error)?;
     }
     let bytes = writer.into_inner().map_err(|_| Error::Worker { doing: "writing the worklist" })?;
     fsio::create_dir(out)?;
     fsio::write_private_new(&path, &bytes)?;
-    Ok(Some((path, lines.len())))
+    Ok(Some((path, count)))
 }
 
-/// Staff tokens in the subject and the evidence of a finding.
-fn tokens(finding: &Finding) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    let texts = std::iter::once(Some(&finding.subject)).chain(finding.evidence.values().map(Option::as_ref)).flatten();
+/// Staff tokens in some texts, each once.
+fn tokens<'t>(texts: &[&'t str]) -> Vec<&'t str> {
+    let mut out: Vec<&str> = Vec::new();
     for text in texts {
         for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            if word.len() == 28 && word.starts_with("s_") && !out.iter().any(|o| o == word) {
-                out.push(word.to_owned());
+            if word.len() == 28 && word.starts_with("s_") && !out.contains(&word) {
+                out.push(word);
             }
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every finding about a known member of staff is listed, however many there are.
+    #[test]
+    fn all_findings_are_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let token = format!("s_{}", "a".repeat(26));
+        let mut text = "policy,subject_kind,subject,reason,severity,occurred,evidence,fingerprint,waiver\n".to_owned();
+        for n in 0..120 {
+            text.push_str(&format!(
+                "PRM-015,change,c{n},departed,high,,\"{{\"\"staff_ref\"\":\"\"{token}\"\"}}\",f,\n"
+            ));
+        }
+        text.push_str("TXN-001,order,o1,not-refunded,high,,{},f,\n");
+        let findings = dir.path().join("findings.csv");
+        std::fs::write(&findings, text).unwrap();
+        let names = BTreeMap::from([(token, "li.si".to_owned())]);
+        let (path, lines) = write(dir.path(), &findings, &names).unwrap().unwrap();
+        assert_eq!(lines, 120);
+        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 121);
+        assert!(write(dir.path(), &findings, &BTreeMap::new()).unwrap().is_none());
+        assert!(!dir.path().join("worklist.csv").exists(), "an old list must not stay");
+    }
 }

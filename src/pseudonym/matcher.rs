@@ -347,4 +347,14 @@ mod tests {
             assert_eq!(IdentifierKind::of(column, value), expected, "{value}");
         }
     }
+
+    /// A page of text is nobody's name: it is counted, not searched for.
+    #[test]
+    fn very_long_values_are_counted() {
+        let mut builder = StaffMatcherBuilder::new();
+        builder.add(&"x".repeat(BYTES_MAX), IdentifierKind::Login);
+        builder.add(&"x".repeat(BYTES_MAX + 1), IdentifierKind::Login);
+        let matcher = builder.build().expect("few identifiers");
+        assert_eq!((matcher.len(), matcher.skipped().too_long), (1, 1));
+    }
 }

@@ -1,6 +1,7 @@
 //! The single integration binary: linking is the expensive step, so every area is a module of this one.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod account;
 mod bag;
 mod commands;
 mod golden;
