@@ -430,7 +430,7 @@ sql.default = "SELECT o.id AS event_ref, o.id AS order_ref, o.what AS event FROM
 "#;
     let mapping = Mapping::parse("x.toml", text).expect("no mistakes");
     for engine in crate::model::Engine::ALL {
-        let bound = mapping.bind(engine, &params(&[("p", "s_")])).expect("binds");
+        let bound = mapping.bind(engine, &BTreeMap::from([("p".to_owned(), "s_".to_owned())])).expect("binds");
         let part = &bound.parts()[0];
         assert_eq!(part.pattern(), Some("s_order_[0-9][0-9]"));
         let names = part.matching(["s_order_10", "s_order_02", "s_order_old", "t_order_01", "s_order_100"].into_iter());
