@@ -223,18 +223,8 @@ taken AS (
   JOIN left_row r ON r.about = l.about AND r.mch_id = l.mch_id AND r.out_no = l.out_no AND r.turn = l.turn
   JOIN first_pass o ON o.own_ref = r.own_ref AND o.side = 1
 ),
-met AS (
-  SELECT f.about, f.repeat_no, f.bill_ref, f.line_no, f.bill_platform AS platform, f.bill_mch_id AS mch_id,
-         COALESCE(CASE WHEN f.bill_own_mch_id <> f.bill_mch_id THEN f.bill_own_mch_id END, f.local_own_mch_id,
-                  f.bill_own_mch_id) AS own_mch_id,
-         f.bill_on, f.occurred_on, COALESCE(f.bill_out_trade_no, f.local_out_trade_no) AS out_trade_no,
-         COALESCE(f.bill_out_refund_no, f.local_out_refund_no) AS out_refund_no, f.channel_trade_no, f.channel_refund_no,
-         f.platform_currency, f.is_damaged, f.platform_fen, f.whole_fen, f.is_revoked, f.platform_status,
-         'channel_no' AS matched_by, 0 AS is_covered, f.own_ref, f.local_ref, f.flow_ref, f.local_currency, f.local_fen,
-         f.local_status, f.from_on, f.to_on
-  FROM first_pass f
-  WHERE f.side = 2
-  UNION ALL
+-- Lines that the first pass left, with the row of ours that the second pass gave them.
+line_item AS (
   SELECT f.about, f.repeat_no, f.bill_ref, f.line_no, f.bill_platform AS platform, f.bill_mch_id AS mch_id,
          COALESCE(CASE WHEN f.bill_own_mch_id <> f.bill_mch_id THEN f.bill_own_mch_id END, t.local_own_mch_id,
                   f.bill_own_mch_id) AS own_mch_id,
@@ -246,8 +236,9 @@ met AS (
   FROM first_pass f
   LEFT JOIN taken t ON t.bill_ref = f.bill_ref AND t.line_no = f.line_no
   WHERE f.side = 0
-  UNION ALL
-  -- What no line took is an item if a bill should hold it: not an attempt that failed, not a refund by another way.
+),
+-- What no line took is an item if a bill should hold it: not an attempt that failed, not a refund by another way.
+row_item AS (
   SELECT f.about, f.repeat_no, CAST(NULL AS VARCHAR) AS bill_ref, CAST(NULL AS BIGINT) AS line_no,
          f.local_platform AS platform, f.local_mch_id AS mch_id, f.local_own_mch_id AS own_mch_id,
          CAST(NULL AS DATE) AS bill_on, CAST(NULL AS DATE) AS occurred_on, f.local_out_trade_no AS out_trade_no,
@@ -262,6 +253,30 @@ met AS (
   LEFT JOIN taken t ON t.own_ref = f.own_ref
   LEFT JOIN covered c ON c.about = f.about AND c.mch_id = f.local_mch_id AND c.bill_on = f.from_on
   WHERE f.side = 1 AND f.is_owed = 1 AND t.own_ref IS NULL
+),
+met AS (
+  SELECT f.about, f.repeat_no, f.bill_ref, f.line_no, f.bill_platform AS platform, f.bill_mch_id AS mch_id,
+         COALESCE(CASE WHEN f.bill_own_mch_id <> f.bill_mch_id THEN f.bill_own_mch_id END, f.local_own_mch_id,
+                  f.bill_own_mch_id) AS own_mch_id,
+         f.bill_on, f.occurred_on, COALESCE(f.bill_out_trade_no, f.local_out_trade_no) AS out_trade_no,
+         COALESCE(f.bill_out_refund_no, f.local_out_refund_no) AS out_refund_no, f.channel_trade_no, f.channel_refund_no,
+         f.platform_currency, f.is_damaged, f.platform_fen, f.whole_fen, f.is_revoked, f.platform_status,
+         'channel_no' AS matched_by, 0 AS is_covered, f.own_ref, f.local_ref, f.flow_ref, f.local_currency, f.local_fen,
+         f.local_status, f.from_on, f.to_on
+  FROM first_pass f
+  WHERE f.side = 2
+  UNION ALL
+  SELECT x.about, x.repeat_no, x.bill_ref, x.line_no, x.platform, x.mch_id, x.own_mch_id, x.bill_on, x.occurred_on,
+         x.out_trade_no, x.out_refund_no, x.channel_trade_no, x.channel_refund_no, x.platform_currency, x.is_damaged,
+         x.platform_fen, x.whole_fen, x.is_revoked, x.platform_status, x.matched_by, x.is_covered, x.own_ref,
+         x.local_ref, x.flow_ref, x.local_currency, x.local_fen, x.local_status, x.from_on, x.to_on
+  FROM line_item x
+  UNION ALL
+  SELECT y.about, y.repeat_no, y.bill_ref, y.line_no, y.platform, y.mch_id, y.own_mch_id, y.bill_on, y.occurred_on,
+         y.out_trade_no, y.out_refund_no, y.channel_trade_no, y.channel_refund_no, y.platform_currency, y.is_damaged,
+         y.platform_fen, y.whole_fen, y.is_revoked, y.platform_status, y.matched_by, y.is_covered, y.own_ref,
+         y.local_ref, y.flow_ref, y.local_currency, y.local_fen, y.local_status, y.from_on, y.to_on
+  FROM row_item y
 ),
 compared AS (
   SELECT m.about, m.repeat_no, m.bill_ref, m.line_no, m.platform, m.mch_id, m.own_mch_id, m.bill_on, m.occurred_on,
