@@ -501,7 +501,8 @@ impl Trade<'_> {
                 let refund = self.refund(draft, &paid, &back)?;
                 let number = refund.trim_start_matches('r').parse::<i64>().unwrap_or_default();
                 let accepted = back.accepted.unwrap_or(back.requested);
-                self.truth.add(policy, format!("5030002025{}{number:010}", accepted.compact_date()), reason);
+                let ours = out_refund_number(back.requested, number);
+                self.truth.add(policy, refund_number(paid.platform, accepted, number, &ours), reason);
                 let end = End { state: 7, refunded: 500, closed_at: back.succeeded, ..done(draft, &paid) };
                 self.close(draft, end)
             }
