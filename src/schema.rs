@@ -232,6 +232,8 @@ pub enum Origin {
     Sealed,
     /// Supplied by this program when policies run (calendars, schedule, code maps); never in an archive.
     Reference,
+    /// Computed from other datasets by a query of the pack when policies run; never in an archive.
+    Derived,
 }
 
 /// A dataset as declared in its file, before twins and the envelope are added.
@@ -264,7 +266,7 @@ pub struct Dataset {
     /// Names of the key columns, in order.
     pub key: &'static [&'static str],
     /// All columns in archive order: declared columns, each instant followed by its twin, then the envelope.
-    /// Reference datasets have no envelope.
+    /// Reference and derived datasets have no envelope.
     pub columns: Vec<Column>,
     arrow: SchemaRef,
 }
@@ -284,7 +286,7 @@ impl Dataset {
                 columns.push(twin);
             }
         }
-        if declared.origin != Origin::Reference {
+        if !matches!(declared.origin, Origin::Reference | Origin::Derived) {
             columns.extend(ENVELOPE.iter().copied());
         }
         let fields: Vec<Field> = columns.iter().map(|c| Field::new(c.name, c.ty.arrow(), c.nullable)).collect();

@@ -240,11 +240,12 @@ fn generate(
     let mut trade = Trade::new(seed, spec.orders, (&mut sink, &mut truth), faults, &world, &removals, books);
     trade.ghost_findings(&token);
     let books = trade.run(spec.orders, cancel)?;
+    let traded: Vec<local::Local> = books.traded.iter().copied().collect();
     let (bill_count, line_count) = books.bills.finish()?;
     let mut rows = sink.finish()?;
     rows.insert("bills".into(), bill_count);
     rows.insert("bill_lines".into(), line_count);
-    for (name, count) in registers::write(&dir.join("registers"), &world, opened, faults, &mut truth)? {
+    for (name, count) in registers::write(&dir.join("registers"), &world, (opened, &traded), faults, &mut truth)? {
         rows.insert(name.into(), count);
     }
     files::write(dir, seed, faults, &mut truth)?;
