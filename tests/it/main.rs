@@ -15,4 +15,5 @@ mod schema_page;
 mod sealing;
 mod servers;
 mod support;
+mod systems;
 mod tampering;
