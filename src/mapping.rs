@@ -23,6 +23,7 @@ mod moment;
 mod money;
 mod part;
 mod plan;
+pub mod preset;
 mod reason;
 mod redact;
 mod select;
