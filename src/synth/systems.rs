@@ -10,6 +10,7 @@
 
 mod jeepay;
 mod litemall;
+mod ruoyi;
 mod sql;
 mod story;
 
@@ -73,7 +74,7 @@ enum Project {
 }
 
 /// All systems, in name order.
-const SYSTEMS: &[System] = &[jeepay::SYSTEM, litemall::SYSTEM];
+const SYSTEMS: &[System] = &[jeepay::SYSTEM, litemall::SYSTEM, ruoyi::SYSTEM];
 
 /// Names of the systems samples can be made for.
 pub fn names() -> Vec<&'static str> {
