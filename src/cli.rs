@@ -7,6 +7,7 @@
 pub mod args;
 mod commands;
 mod console;
+mod passwords;
 mod progress;
 mod render;
 mod settings;

@@ -7,7 +7,7 @@
 //! itself counts and adds up what it gave ([`control_sql`]). Not responsible for running statements (`source`), for
 //! tokens and redaction of names (`pseudonym`), or for writing anything.
 //!
-//! Limits: SELECTs run on SQLite; texts for other engines are checked but not used yet. Money from a mapping is at
+//! Limits: money from a mapping is at
 //! most 10^15 units of its column (ten million million yuan in `_fen`): above that a source's own floating point could
 //! no longer confirm a sum exactly, so such rows go to quarantine.
 
@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
-pub use control::{ControlColumn, ControlQuery, control_sql, whole_table_count_sql};
+pub use control::{ControlColumn, ControlQuery, control_sql};
 pub use convert::{Converted, Converter, Quarantined, canonical};
 pub use file::{Mapping, lint};
 pub use part::Part;
@@ -132,6 +132,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A part has no text for the engine of the source.
+    #[error("mapping `{mapping}`: dataset `{dataset}` has no SELECT for {engine}")]
+    NoStatement {
+        /// Which mapping.
+        mapping: String,
+        /// Which dataset.
+        dataset: String,
+        /// Which engine.
+        engine: &'static str,
+    },
     /// The source's answer to a control query does not have the form asked for.
     #[error("dataset `{dataset}`: the source's control totals are not as asked: {detail}")]
     ControlAnswer {
@@ -175,6 +185,10 @@ impl Hint for Error {
             Self::Param { .. } => {
                 lang.pick("请在 case.toml 的该来源下填写 params。", "Set it under `params` of the source in case.toml.")
             }
+            Self::NoStatement { .. } => lang.pick(
+                "请在映射文件中为该数据集补上 `sql.<引擎>` 或 `sql.default`，或改用适合该引擎的映射。",
+                "Add `sql.ENGINE` or `sql.default` for the dataset, or use a mapping made for that engine.",
+            ),
             Self::ControlAnswer { .. } | Self::BatchTooLarge { .. } | Self::Batch { .. } => return None,
         };
         Some(text.to_owned())
@@ -187,7 +201,8 @@ impl Hint for Error {
             | Self::UnknownColumn { .. }
             | Self::ColumnCount { .. }
             | Self::UnknownCode { .. }
-            | Self::Param { .. } => Exit::Invalid,
+            | Self::Param { .. }
+            | Self::NoStatement { .. } => Exit::Invalid,
             Self::ControlAnswer { .. } => Exit::Io,
             Self::BatchTooLarge { .. } => Exit::CannotJudge,
             Self::Batch { .. } => Exit::Internal,

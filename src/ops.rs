@@ -19,6 +19,7 @@ pub mod policy;
 pub mod report;
 pub mod run;
 pub mod seal;
+mod sources;
 pub mod synth;
 pub mod verify;
 mod worklist;
@@ -31,6 +32,7 @@ use serde_json::Value;
 pub use error::Error;
 
 use crate::clock::{Clock, Random};
+use crate::crypto::Secret;
 use crate::model::{Exit, Lang};
 use crate::progress::{Cancel, Progress};
 
@@ -51,8 +53,31 @@ pub struct Env {
     pub lang: Lang,
     /// Folder of keys, instead of the case's.
     pub secrets: Option<PathBuf>,
+    /// Where passwords of databases come from.
+    pub passwords: Arc<dyn Passwords>,
     /// The running program, named in the statement by its digest.
     pub executable: Option<PathBuf>,
+}
+
+/// Knows or asks for the passwords of databases; they are never stored and never shown.
+pub trait Passwords: Send + Sync {
+    /// The password given beforehand for the source of this name.
+    fn given(&self, source: &str) -> Option<Secret>;
+    /// Asks the person at the terminal; `None` when there is none.
+    fn ask(&self, source: &str) -> Option<Secret>;
+}
+
+/// Has no passwords and asks nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct NoPasswords;
+
+impl Passwords for NoPasswords {
+    fn given(&self, _: &str) -> Option<Secret> {
+        None
+    }
+    fn ask(&self, _: &str) -> Option<Secret> {
+        None
+    }
 }
 
 /// Takes remarks: things the user should know that change neither the answer nor the exit code.

@@ -1,4 +1,5 @@
-//! Reading rows from wherever a merchant keeps them: a SQLite database, canonical files, registers, platform bills.
+//! Reading rows from wherever a merchant keeps them: databases (SQLite, PostgreSQL, MySQL and MariaDB), canonical
+//! files, registers, platform bills.
 //!
 //! Responsible for opening each kind of source read-only, for streaming its rows as [`crate::rows::RawBatch`] in
 //! bounded memory, and for refusing what cannot be trusted (damaged databases, numbers destroyed by a spreadsheet,
@@ -9,10 +10,15 @@
 
 pub mod bills;
 pub mod canonical_files;
+mod civil;
 mod damage;
+pub mod database;
 mod delimited;
+mod mysql;
 mod parquet_cells;
+mod postgres;
 pub mod register;
+mod server;
 pub mod sqlite;
 mod statement;
 
@@ -20,11 +26,29 @@ use std::path::PathBuf;
 
 use crate::fsio;
 use crate::hint::Hint;
-use crate::model::{Exit, Lang};
+use crate::model::{Engine, Exit, Lang};
 use crate::progress::Interrupted;
 
 pub use bills::Refusal;
+pub use database::RowSource;
 pub use delimited::CanonicalRows;
+pub use server::Address;
+
+use database::Location;
+
+/// Opens a database and begins the one read-only view in which everything is read.
+///
+/// # Errors
+/// What keeps it from being reached or read, each as its own error.
+pub async fn open(location: &Location) -> Result<Box<dyn RowSource>, Error> {
+    Ok(match location {
+        Location::Sqlite(path) => Box::new(sqlite::SqliteSource::open(path).await?),
+        Location::Server(address) if address.engine == Engine::Postgres => {
+            Box::new(postgres::PostgresSource::open(address).await?)
+        }
+        Location::Server(address) => Box::new(mysql::MySqlSource::open(address).await?),
+    })
+}
 
 /// A source could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +109,69 @@ pub enum Error {
         /// What was tried, as a verb.
         action: &'static str,
         /// Why not.
-        source: sqlx::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An address that cannot be used.
+    #[error("the address of the database cannot be used: {reason}")]
+    Address {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A server that cannot be reached.
+    #[error("the {engine} server cannot be reached: {reason}")]
+    Unreachable {
+        /// Which engine.
+        engine: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A server that refuses the account or its password.
+    #[error("the {engine} server refuses the account or its password")]
+    AccessDenied {
+        /// Which engine.
+        engine: &'static str,
+    },
+    /// No encrypted connection could be made.
+    #[error("no trusted encrypted connection to the {engine} server could be made")]
+    Tls {
+        /// Which engine.
+        engine: &'static str,
+    },
+    /// The connection broke off.
+    #[error("the connection to the {engine} server was lost while rows were read")]
+    ConnectionLost {
+        /// Which engine.
+        engine: &'static str,
+    },
+    /// The server ended a query.
+    #[error("the {engine} server ended a query: {reason}")]
+    Stopped {
+        /// Which engine.
+        engine: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The account may not read something.
+    #[error("the account may not read what the mapping needs: {message}")]
+    Privilege {
+        /// Which engine.
+        engine: &'static str,
+        /// The engine's words, without account and host.
+        message: String,
+    },
+    /// Any other refusal of a server; its words may repeat data and are left out.
+    #[error("the {engine} server failed to {action} (its code {code})")]
+    Server {
+        /// Which engine.
+        engine: &'static str,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// SQLSTATE or error number.
+        code: String,
+    },
+    /// The session does not keep its zone.
+    #[error("the session of the database is not in UTC, so its TIMESTAMP columns cannot be read")]
+    SessionZone,
     /// A statement that is more than one SELECT.
     #[error("only a single SELECT is read from a source: {reason}")]
     NotARead {
@@ -216,6 +301,38 @@ impl Hint for Error {
                 "请对照 `sealport mapping lint` 与数据库的表结构修改映射文件。",
                 "Compare the mapping file with the tables of the database (`sealport mapping lint`).",
             ),
+            Self::Address { .. } => lang.pick(
+                "写法：postgres://用户@主机:5432/库 或 mysql://用户@主机:3306/库；密码不写在地址里。",
+                "Write postgres://USER@HOST:5432/DATABASE or mysql://USER@HOST:3306/DATABASE, without a password.",
+            ),
+            Self::Unreachable { .. } => lang.pick(
+                "请核对 case.toml 中的 url（主机、端口、库名），以及服务器是否允许从本机连接。",
+                "Check `url` in case.toml (host, port, database) and whether the server accepts connections from here.",
+            ),
+            Self::AccessDenied { .. } => lang.pick(
+                "请核对 url 中的用户名；密码从环境变量 SEALPORT_PASSWORD_<来源名>、`password_file` 或提示符读取。",
+                "Check the user in `url`; the password comes from SEALPORT_PASSWORD_<SOURCE>, `password_file` or the prompt.",
+            ),
+            Self::Tls { .. } => lang.pick(
+                "请在 url 后用 ?sslmode=verify-full&sslrootcert=证书文件（PostgreSQL）或 ?ssl-mode=VERIFY_CA&ssl-ca=证书文件（MySQL）指明根证书。",
+                "Name the root certificate in `url`: ?sslmode=verify-full&sslrootcert=FILE (PostgreSQL) or ?ssl-mode=VERIFY_CA&ssl-ca=FILE (MySQL).",
+            ),
+            Self::ConnectionLost { .. } | Self::Stopped { .. } => lang.pick(
+                "没有封存任何内容；快照随连接一起消失，请重新执行。",
+                "Nothing was sealed; the snapshot is gone with the connection, so run the command again.",
+            ),
+            Self::Privilege { .. } => lang.pick(
+                "请授予该账号对映射所需表的 SELECT 权限；`sealport doctor` 会打印所需的 SQL。",
+                "Grant the account SELECT on those tables; `sealport doctor` prints the SQL.",
+            ),
+            Self::Server { .. } => lang.pick(
+                "请在数据库日志中查看该错误代码；出于保密，这里不显示其文字。",
+                "Look the code up in the server's log; its words may repeat data and are not shown here.",
+            ),
+            Self::SessionZone => lang.pick(
+                "请检查服务器的 init_connect 是否改写了 time_zone。",
+                "Check whether the server's init_connect changes time_zone.",
+            ),
             Self::NotARead { .. } => lang.pick(
                 "映射中的 SQL 只能是一条 SELECT 语句。",
                 "SQL in a mapping must be exactly one SELECT statement.",
@@ -250,7 +367,18 @@ impl Hint for Error {
         match self {
             Self::File(e) => e.exit(),
             Self::Interrupted(_) => Exit::Interrupted,
-            Self::Busy { .. } | Self::CannotOpen { .. } | Self::Engine { .. } | Self::Changed { .. } => Exit::Io,
+            Self::Busy { .. }
+            | Self::CannotOpen { .. }
+            | Self::Engine { .. }
+            | Self::Changed { .. }
+            | Self::Unreachable { .. }
+            | Self::AccessDenied { .. }
+            | Self::Tls { .. }
+            | Self::ConnectionLost { .. }
+            | Self::Stopped { .. }
+            | Self::Privilege { .. }
+            | Self::Server { .. }
+            | Self::SessionZone => Exit::Io,
             Self::ReceiverGone => Exit::Internal,
             _ => Exit::Invalid,
         }

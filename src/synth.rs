@@ -26,6 +26,7 @@ mod trade;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -42,7 +43,7 @@ use self::trade::Trade;
 use crate::fsio;
 use crate::hint::Hint;
 use crate::model::{Exit, Lang};
-use crate::progress::{Cancel, Interrupted, Progress, Stage};
+use crate::progress::{Cancel, Interrupted, Progress, Stage, Task};
 
 /// Fewest orders of a sample: fewer would not have room for every kind of fault.
 pub const ORDERS_MIN: u64 = 1_000;
@@ -115,13 +116,7 @@ pub enum Error {
     #[error("cannot write the sample database")]
     Database {
         /// What the engine said.
-        source: sqlx::Error,
-    },
-    /// A value could not be bound.
-    #[error("cannot bind a value of the sample database")]
-    Encode {
-        /// What the driver said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: rusqlite::Error,
     },
     /// The generator's counterpart ended first; its own error says why.
     #[error("the sample database is no longer being written")]
@@ -135,11 +130,8 @@ pub enum Error {
 }
 
 impl Error {
-    fn database(source: sqlx::Error) -> Self {
+    fn database(source: rusqlite::Error) -> Self {
         Self::Database { source }
-    }
-    fn encode(source: Box<dyn std::error::Error + Send + Sync>) -> Self {
-        Self::Encode { source }
     }
 }
 
@@ -167,7 +159,7 @@ impl Hint for Error {
                 )
                 .to_owned(),
             ),
-            Self::Encode { .. } | Self::WriterGone | Self::GeneratorGone | Self::Interrupted(_) => None,
+            Self::WriterGone | Self::GeneratorGone | Self::Interrupted(_) => None,
         }
     }
 
@@ -179,7 +171,7 @@ impl Hint for Error {
             | Self::UnknownDialect { .. } => Exit::Invalid,
             Self::File(e) => e.exit(),
             Self::Database { .. } => Exit::Io,
-            Self::Encode { .. } | Self::WriterGone | Self::GeneratorGone => Exit::Internal,
+            Self::WriterGone | Self::GeneratorGone => Exit::Internal,
             Self::Interrupted(_) => Exit::Interrupted,
         }
     }
@@ -210,7 +202,12 @@ pub async fn write(
         let (dir, spec, cancel) = (dir.clone(), spec.clone(), cancel.clone());
         tokio::task::spawn_blocking(move || generate(&dir, &spec, Sink::new(sender), &cancel))
     };
-    let written = database::fill(&dir.join("source/shop.db"), receiver, task.as_ref(), cancel).await;
+    let task: Arc<dyn Task> = Arc::from(task);
+    let writer = {
+        let (path, cancel) = (dir.join("source/shop.db"), cancel.clone());
+        tokio::task::spawn_blocking(move || database::fill(&path, receiver, task.as_ref(), &cancel))
+    };
+    let written = writer.await.map_err(|_| Error::GeneratorGone)?;
     let generated = generator.await.map_err(|_| Error::GeneratorGone)?;
     // When the writer fails, the generator fails too, but only because nobody listens any more.
     written?;

@@ -183,12 +183,12 @@ pub struct InitArgs {
     /// What the case is for
     #[arg(long, value_parser = crate::config::case::CaseKind::WORDS)]
     pub kind: String,
-    /// Where the data lies: sqlite://FILE, parquet:DIR or csv:DIR
+    /// Where the data lies: sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, parquet:DIR or csv:DIR
     #[arg(long)]
     pub source: Option<String>,
-    /// Mapping file for a database
+    /// Mapping file for a database, or preset:ID
     #[arg(long)]
-    pub mapping: Option<PathBuf>,
+    pub mapping: Option<String>,
     /// Platform bill files, as a pattern
     #[arg(long)]
     pub bills: Option<String>,
@@ -383,13 +383,13 @@ pub enum MappingCommand {
     },
     /// Show what a mapping fills
     Show {
-        /// Mapping file
-        file: PathBuf,
+        /// Mapping file, or preset:ID
+        mapping: String,
     },
     /// Find every mistake in a mapping
     Lint {
-        /// Mapping file
-        file: PathBuf,
+        /// Mapping file, or preset:ID
+        mapping: String,
     },
 }
 

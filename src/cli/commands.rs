@@ -5,10 +5,11 @@ use std::sync::Arc;
 use clap::CommandFactory as _;
 
 use super::args::{Cli, Command, KeysCommand, MappingCommand, PolicyCommand, ScopeArg};
+use super::passwords::FromUser;
 use super::settings::Settings;
 use super::{console, progress, render};
 use crate::clock::{SystemClock, SystemRandom};
-use crate::config::case::CaseKind;
+use crate::config::case::{CaseKind, MappingRef};
 use crate::finding::Severity;
 use crate::model::{Exit, Lang};
 use crate::ops::{self, Answer, Env, Error};
@@ -47,8 +48,14 @@ fn environment(settings: &Settings, cancel: Cancel) -> Env {
         cancel,
         lang: settings.lang,
         secrets: settings.secrets.clone(),
+        passwords: Arc::new(FromUser { lang: settings.lang }),
         executable: std::env::current_exe().ok(),
     }
+}
+
+/// A mapping named on the command line: paths start at the working folder.
+fn reference(text: &str) -> MappingRef {
+    MappingRef::parse(text, std::path::Path::new(""))
 }
 
 /// Scripts and pages are the same in both forms of answer.
@@ -119,8 +126,8 @@ async fn dispatch(env: &Env, command: Command) -> Result<Answer, Error> {
         Command::Policy(PolicyCommand::Lint { policy }) => ops::policy::lint(env, policy.as_deref()).await,
         Command::Policy(PolicyCommand::Test { ids, policy }) => ops::policy::test(env, policy.as_deref(), &ids).await,
         Command::Mapping(MappingCommand::List { case }) => ops::mapping::list(env, &case),
-        Command::Mapping(MappingCommand::Show { file }) => ops::mapping::show(env, &file),
-        Command::Mapping(MappingCommand::Lint { file }) => ops::mapping::lint(env, &file),
+        Command::Mapping(MappingCommand::Show { mapping }) => ops::mapping::show(env, &reference(&mapping)),
+        Command::Mapping(MappingCommand::Lint { mapping }) => ops::mapping::lint(env, &reference(&mapping)),
         Command::Schema => {
             Ok(Answer { text: crate::schema::page::markdown(), json: crate::schema::page::json(), exit: Exit::Success })
         }

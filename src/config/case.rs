@@ -7,7 +7,10 @@ use std::str::FromStr as _;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
+use url::Url;
+
 use super::document::{Document, LoadError, Reader};
+use crate::model::Engine;
 use crate::schema;
 
 /// What the case is for.
@@ -50,10 +53,38 @@ pub struct SourceConfig {
     pub name: String,
     /// Kind and location.
     pub location: SourceLocation,
-    /// Mapping file; `None` for exports that already have canonical names.
-    pub mapping: Option<PathBuf>,
+    /// Mapping; `None` for exports that already have canonical names.
+    pub mapping: Option<MappingRef>,
     /// Values for the mapping's parameters.
     pub params: BTreeMap<String, String>,
+}
+
+/// Which mapping reads a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MappingRef {
+    /// A file.
+    File(PathBuf),
+    /// One that the program brings along, by its id.
+    Preset(String),
+}
+
+impl MappingRef {
+    /// Reads `preset:ID`, or a path that starts at this folder.
+    pub fn parse(text: &str, dir: &Path) -> Self {
+        match text.strip_prefix("preset:") {
+            Some(id) => Self::Preset(id.to_owned()),
+            None => Self::File(dir.join(text)),
+        }
+    }
+}
+
+impl std::fmt::Display for MappingRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Preset(id) => write!(f, "preset:{id}"),
+        }
+    }
 }
 
 /// Where a source lies.
@@ -61,6 +92,15 @@ pub struct SourceConfig {
 pub enum SourceLocation {
     /// SQLite file.
     Sqlite(PathBuf),
+    /// PostgreSQL, MySQL or MariaDB.
+    Server {
+        /// Engine.
+        engine: Engine,
+        /// Address, without a password.
+        url: Url,
+        /// File that holds the password, if the case names one.
+        password_file: Option<PathBuf>,
+    },
     /// Folder with one Parquet file per canonical dataset.
     ParquetDir(PathBuf),
     /// Folder with one CSV file per canonical dataset.
@@ -266,21 +306,27 @@ fn sources(dir: &Path, root: &Reader<'_>) -> Vec<SourceConfig> {
     let mut out: Vec<SourceConfig> = Vec::new();
     for (i, s) in root.tables("source").iter().enumerate() {
         let url = s.text("url");
-        let mapping = s.opt_text("mapping").map(|m| dir.join(m));
+        let mapping = s.opt_text("mapping").map(|m| MappingRef::parse(&m, dir));
+        let password_file = s.opt_text("password_file").map(|f| dir.join(f));
         let location = match url.split_once(':') {
             Some(("sqlite", rest)) => SourceLocation::Sqlite(dir.join(rest.trim_start_matches("//"))),
+            Some((scheme, _)) if Engine::of_scheme(scheme).is_some() => server(s, &url, password_file),
             Some(("parquet", rest)) => SourceLocation::ParquetDir(dir.join(rest)),
             Some(("csv", rest)) => SourceLocation::CsvDir(dir.join(rest)),
             _ => {
                 if s.has("url") {
                     // The address is not repeated: it may hold a password.
-                    s.problem_at("url", "`url` must start with sqlite://, parquet: or csv:");
+                    s.problem_at("url", "`url` must start with sqlite://, postgres://, mysql://, parquet: or csv:");
                 }
                 SourceLocation::CsvDir(PathBuf::new())
             }
         };
-        if matches!(location, SourceLocation::Sqlite(_)) && mapping.is_none() {
-            s.problem("a database needs `mapping = \"FILE\"`; write one after docs/mappings.md");
+        let is_database = matches!(location, SourceLocation::Sqlite(_) | SourceLocation::Server { .. });
+        if is_database && mapping.is_none() {
+            s.problem("a database needs `mapping = \"FILE\"` or `mapping = \"preset:ID\"`; see docs/mappings.md");
+        }
+        if s.has("password_file") && !matches!(location, SourceLocation::Server { .. }) {
+            s.problem_at("password_file", "only a database server takes a password");
         }
         let name = s.opt_text("name").unwrap_or_else(|| format!("source-{}", i + 1));
         if out.iter().any(|o| o.name == name) {
@@ -296,6 +342,27 @@ fn sources(dir: &Path, root: &Reader<'_>) -> Vec<SourceConfig> {
         out.push(SourceConfig { name, location, mapping, params });
     }
     out
+}
+
+/// An address without a password: a case folder is handed on, and with it whatever its files say.
+fn server(s: &Reader<'_>, text: &str, password_file: Option<PathBuf>) -> SourceLocation {
+    let none = SourceLocation::CsvDir(PathBuf::new());
+    let Some((url, engine)) = Url::parse(text).ok().and_then(|u| Engine::of_scheme(u.scheme()).map(|e| (u, e))) else {
+        s.problem_at(
+            "url",
+            "the address cannot be read; write postgres://USER@HOST:5432/DATABASE or mysql://USER@HOST:3306/DATABASE",
+        );
+        return none;
+    };
+    let hides_password = |key: &str| matches!(key, "password" | "passwd" | "pwd");
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| hides_password(&key)) {
+        s.problem_at(
+            "url",
+            "the address holds a password; take it out and give it as SEALPORT_PASSWORD_<SOURCE>, `password_file` or at the prompt",
+        );
+        return none;
+    }
+    SourceLocation::Server { engine, url, password_file }
 }
 
 fn bills(root: &Reader<'_>) -> Vec<BillsConfig> {

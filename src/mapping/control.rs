@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::Engine;
+
 use super::Error;
 use super::conversion::{Kind, MoneyUnit};
 use super::convert::{control_digits, is_money};
-use super::money::{AMOUNT_MAX, source_factor};
+use super::money::{AMOUNT_MAX, EXACT_PLACES, source_factor};
 use super::part::Part;
 use super::plan::money_digits;
 use super::totals::SourceTotals;
@@ -60,7 +62,7 @@ impl ControlQuery {
     }
 }
 
-/// The control statement of a part, for SQLite.
+/// The control statement of a part, in the SQL of its engine.
 pub fn control_sql(part: &Part) -> ControlQuery {
     let mut columns = Vec::new();
     let mut inner = Vec::new();
@@ -70,27 +72,42 @@ pub fn control_sql(part: &Part) -> ControlQuery {
         let Some(column) = part.dataset.column(name).filter(|_| is_money(part.dataset, name)) else { continue };
         let digits = control_digits(*rounding, money_digits(column));
         let alias = format!("c{}", columns.len());
-        inner.push(format!("{} AS {alias}", amount(name, *unit, digits)));
-        outer.push(format!("COALESCE(SUM({alias} / {HALF}), 0)"));
-        outer.push(format!("COALESCE(SUM({alias} % {HALF}), 0)"));
+        let cell = part.engine.quoted(name);
+        let amount = match part.engine {
+            Engine::Sqlite => amount_sqlite(&cell, *unit, digits),
+            Engine::MySql => amount_exact(&number_mysql(&cell, *unit), *unit, digits),
+            Engine::Postgres => amount_exact(&number_postgres(&cell, *unit), *unit, digits),
+        };
+        inner.push(format!("{amount} AS {alias}"));
+        match part.engine {
+            Engine::Sqlite => {
+                outer.push(format!("COALESCE(SUM({alias} / {HALF}), 0)"));
+                outer.push(format!("COALESCE(SUM({alias} % {HALF}), 0)"));
+            }
+            // Their sums are decimals of any length; the upper half is not needed.
+            Engine::MySql | Engine::Postgres => {
+                outer.push("0".into());
+                outer.push(format!("COALESCE(SUM({alias}), 0)"));
+            }
+        }
         columns.push(ControlColumn { name: name.clone(), digits });
     }
-    let inner = if inner.is_empty() { "1".to_owned() } else { inner.join(",\n  ") };
-    let sql = format!("SELECT {} FROM (SELECT {inner}\nFROM (\n{}\n))", outer.join(", "), part.select);
+    let inner = if inner.is_empty() { "1 AS one".to_owned() } else { inner.join(",\n  ") };
+    let sql =
+        format!("SELECT {} FROM (SELECT {inner}\nFROM (\n{}\n) AS part) AS amounts", outer.join(", "), part.select);
     ControlQuery { sql, values: part.values.clone(), columns, dataset: part.dataset.name }
 }
 
 /// One amount as an integer in units of `digits` digits. NULL, bytes and amounts beyond the limit count 0, exactly as
 /// this program's own totals count them.
-fn amount(column: &str, unit: MoneyUnit, digits: u32) -> String {
+fn amount_sqlite(cell: &str, unit: MoneyUnit, digits: u32) -> String {
     let factor = source_factor(unit, digits);
     let limit = AMOUNT_MAX / factor;
-    let cell = quoted(column);
     let number = if unit == MoneyUnit::TextYuan {
-        let plain = ["','", "'¥'", "'￥'", "'元'"]
-            .iter()
-            .fold(cell.clone(), |inner, sign| format!("REPLACE({inner}, {sign}, '')"));
-        format!("CASE typeof({cell}) WHEN 'text' THEN CAST(TRIM({plain}) AS REAL) ELSE CAST({cell} AS REAL) END")
+        format!(
+            "CASE typeof({cell}) WHEN 'text' THEN CAST(TRIM({}) AS REAL) ELSE CAST({cell} AS REAL) END",
+            plain(cell)
+        )
     } else {
         format!("CAST({cell} AS REAL)")
     };
@@ -101,12 +118,29 @@ fn amount(column: &str, unit: MoneyUnit, digits: u32) -> String {
     )
 }
 
-/// `SELECT COUNT(*)` of a whole table: what a part selects is not everything.
-pub fn whole_table_count_sql(table: &str) -> String {
-    format!("SELECT COUNT(*) FROM {}", quoted(table))
+/// The same from a number that already is an exact decimal; both engines round it half away from zero.
+fn amount_exact(number: &str, unit: MoneyUnit, digits: u32) -> String {
+    let factor = source_factor(unit, digits);
+    let limit = AMOUNT_MAX / factor;
+    format!("CASE WHEN {number} BETWEEN -{limit} AND {limit} THEN ROUND({number} * {factor}, 0) ELSE 0 END")
 }
 
-/// A quoted identifier.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+/// A cell as a decimal of twelve places; of a text, the number it begins with.
+fn number_mysql(cell: &str, unit: MoneyUnit) -> String {
+    let cell = if unit == MoneyUnit::TextYuan { format!("TRIM({})", plain(cell)) } else { cell.to_owned() };
+    format!("CAST({cell} AS DECIMAL(65,{EXACT_PLACES}))")
+}
+
+/// A cell as a decimal of any length; of a text, the number it begins with.
+fn number_postgres(cell: &str, unit: MoneyUnit) -> String {
+    let text = format!("CAST({cell} AS text)");
+    let text = if unit == MoneyUnit::TextYuan { format!("btrim({})", plain(&text)) } else { text };
+    format!(
+        "CAST(substring({text} FROM '^[ \\t\\n\\v\\f\\r]*([+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]{{1,3}})?)') AS numeric)"
+    )
+}
+
+/// The text of a cell without the signs people write beside amounts.
+fn plain(cell: &str) -> String {
+    ["','", "'¥'", "'￥'", "'元'"].iter().fold(cell.to_owned(), |inner, sign| format!("REPLACE({inner}, {sign}, '')"))
 }

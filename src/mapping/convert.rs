@@ -11,6 +11,7 @@ use arrow::compute::filter;
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 
+use crate::model::Engine;
 use crate::rows::{RawBatch, RawColumn, RawValue};
 use crate::schema::{ColumnType, Dataset};
 
@@ -64,6 +65,8 @@ pub struct Converter {
     /// Key column names with the index of their plans.
     key: Vec<usize>,
     header_columns: usize,
+    /// Whose arithmetic the control totals follow.
+    engine: Engine,
     src_system: String,
     src_table: String,
     evidence: &'static str,
@@ -104,7 +107,9 @@ impl Converter {
     /// [`Error::MissingColumn`], [`Error::DuplicateColumn`], [`Error::Param`].
     pub fn new(part: &Part, header: &[String], context: &Context<'_>) -> Result<Self, Error> {
         let plans = of_part(part, header, context)?;
-        Ok(Self::assemble(part.dataset, plans, header, &part.table, part.evidence, context))
+        let mut converter = Self::assemble(part.dataset, plans, header, &part.table, part.evidence, context);
+        converter.engine = part.engine;
+        Ok(converter)
     }
 
     fn assemble(
@@ -121,6 +126,7 @@ impl Converter {
             plans,
             key,
             header_columns: header.len(),
+            engine: Engine::Sqlite,
             src_system: context.src_system.to_owned(),
             src_table: src_table.to_owned(),
             evidence,
@@ -208,7 +214,7 @@ impl Converter {
                 digits,
                 ..Sum::default()
             });
-            add_column(sum, values, control, &self.marks);
+            add_column(sum, values, control, &self.marks, self.engine);
         }
     }
 
@@ -308,7 +314,13 @@ pub(super) fn control_digits(rounding: Rounding, digits: u32) -> u32 {
     if rounding == Rounding::Exact { digits } else { 6 }
 }
 
-fn add_column(sum: &mut Sum, values: &Int64Array, control: Option<(&RawColumn, MoneyUnit, Rounding)>, marks: &Marks) {
+fn add_column(
+    sum: &mut Sum,
+    values: &Int64Array,
+    control: Option<(&RawColumn, MoneyUnit, Rounding)>,
+    marks: &Marks,
+    engine: Engine,
+) {
     let rounds = control.is_some_and(|(_, _, rounding)| rounding != Rounding::Exact);
     if marks.count == 0 && !rounds {
         // No row failed, so the column is the control, and its NULLs add nothing.
@@ -322,7 +334,7 @@ fn add_column(sum: &mut Sum, values: &Int64Array, control: Option<(&RawColumn, M
         let source = match control {
             // A converted amount is what the source holds, unless it was rounded.
             Some((cells, unit, _)) if rounds || !values.is_valid(row) => {
-                control_value(cells.get(row), unit, sum.control_digits)
+                control_value(engine, cells.get(row), unit, sum.control_digits)
             }
             _ => value,
         };

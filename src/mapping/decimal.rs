@@ -102,6 +102,89 @@ impl Scaled {
     }
 }
 
+/// The decimal number a text begins with, as `CAST` of the database engines sees it: `12.5abc`, ` -3e2`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prefix {
+    pub(super) is_negative: bool,
+    /// Digits without point and leading zeros.
+    digits: Vec<u8>,
+    /// Where the point stands, counted from the first digit; may lie outside.
+    point: i64,
+}
+
+/// More digits before the point than any amount has; the number counts as too large.
+const WHOLE_DIGITS_MAX: i64 = 22;
+
+impl Prefix {
+    /// `None` when the text does not begin with a number.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let text = text.trim_start_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
+        let (is_negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let run = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
+        let whole = run(rest);
+        let mut digits = rest.as_bytes()[..whole].to_vec();
+        let mut rest = &rest[whole..];
+        if let Some(after) = rest.strip_prefix('.') {
+            let fraction = run(after);
+            digits.extend_from_slice(&after.as_bytes()[..fraction]);
+            rest = &after[fraction..];
+        }
+        if digits.is_empty() {
+            return None;
+        }
+        let exponent = rest.strip_prefix(['e', 'E']).and_then(|rest| {
+            let (sign, rest) = match rest.strip_prefix('-') {
+                Some(rest) => (-1, rest),
+                None => (1, rest.strip_prefix('+').unwrap_or(rest)),
+            };
+            // Three digits, as the control statements read them; more would be out of any range.
+            rest[..run(rest).min(3)].parse::<i64>().ok().map(|e| sign * e)
+        });
+        let zeros = digits.iter().take_while(|d| **d == b'0').count();
+        digits.drain(..zeros);
+        let point = whole as i64 - zeros as i64 + exponent.unwrap_or(0);
+        Some(Self { is_negative, digits, point })
+    }
+
+    /// The magnitude in units of 10^-places, rounded half away from zero; `None` when it is out of any range.
+    pub(super) fn half_away(&self, places: u32) -> Option<i128> {
+        if self.digits.is_empty() {
+            return Some(0);
+        }
+        if self.point > WHOLE_DIGITS_MAX {
+            return None;
+        }
+        let end = self.point + i64::from(places);
+        let mut magnitude: i128 = 0;
+        for i in 0..end.max(0) {
+            let digit = usize::try_from(i).ok().and_then(|i| self.digits.get(i)).copied().unwrap_or(b'0');
+            magnitude = magnitude.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        }
+        let next = usize::try_from(end).ok().and_then(|i| self.digits.get(i)).copied().unwrap_or(b'0');
+        Some(magnitude + i128::from(next >= b'5'))
+    }
+
+    /// Whether the magnitude is at most this whole number.
+    pub(super) fn at_most(&self, limit: i128) -> bool {
+        if self.digits.is_empty() || self.point <= 0 {
+            return true;
+        }
+        let whole = usize::try_from(self.point.min(WHOLE_DIGITS_MAX + 1)).unwrap_or(usize::MAX);
+        if self.point > WHOLE_DIGITS_MAX {
+            return false;
+        }
+        let value = (0..whole).try_fold(0_i128, |n, i| {
+            let digit = self.digits.get(i).copied().unwrap_or(b'0');
+            n.checked_mul(10)?.checked_add(i128::from(digit - b'0'))
+        });
+        let has_rest = self.digits.get(whole..).is_some_and(|rest| rest.iter().any(|d| *d != b'0'));
+        value.is_some_and(|v| v < limit || (v == limit && !has_rest))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -110,6 +193,37 @@ mod tests {
 
     fn at(text: &str, scale: u32, rounding: Rounding) -> Option<i128> {
         parse(text, scale).ok()?.round(rounding)
+    }
+
+    /// Numbers that texts begin with, rounded as the engines round decimals.
+    #[test]
+    fn prefixes() {
+        for (text, places, value) in [
+            ("12.345abc", 2, Some(1235)),
+            (" -0.005", 2, Some(1)),
+            ("0.0049999", 2, Some(0)),
+            ("1e3", 2, Some(100_000)),
+            ("5e-3", 2, Some(1)),
+            ("4e-3", 2, Some(0)),
+            (".5", 0, Some(1)),
+            ("000.10", 2, Some(10)),
+            ("0", 2, Some(0)),
+            ("1e30", 2, None),
+        ] {
+            assert_eq!(Prefix::of(text).expect("a number").half_away(places), value, "{text}");
+        }
+        assert_eq!(Prefix::of("abc"), None);
+        assert_eq!(Prefix::of("-"), None);
+        for (text, limit, expected) in [
+            ("10", 10, true),
+            ("10.0", 10, true),
+            ("10.01", 10, false),
+            ("1e1", 10, true),
+            ("0.5", 10, true),
+            ("1e40", 10, false),
+        ] {
+            assert_eq!(Prefix::of(text).expect("a number").at_most(limit), expected, "{text}");
+        }
     }
 
     #[test]

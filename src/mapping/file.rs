@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use crate::config::document::LoadError;
 use crate::config::{Document, Problems, Reader};
+use crate::model::Engine;
 use crate::schema;
 
 use super::Error;
@@ -285,12 +286,14 @@ impl Mapping {
         self.params.iter().map(|(name, p)| (name.as_str(), p.title.as_deref(), p.default.is_none()))
     }
 
-    /// Gives the parameters their values: prefixes are filled in, zones and constants resolved, values of `?N` set.
-    /// To be called once before the parts are used, also when there is no parameter.
+    /// Chooses the statements of an engine and gives the parameters their values: prefixes are filled in, zones and
+    /// constants resolved, values of placeholders set. To be called once before the parts are used, also when there
+    /// is no parameter.
     ///
     /// # Errors
-    /// [`Error::Param`] for a value that is missing, unknown or not acceptable.
-    pub fn bind(&self, given: &BTreeMap<String, String>) -> Result<Self, Error> {
+    /// [`Error::Param`] for a value that is missing, unknown or not acceptable; [`Error::NoStatement`] for a part
+    /// without a text for the engine.
+    pub fn bind(&self, engine: Engine, given: &BTreeMap<String, String>) -> Result<Self, Error> {
         let refuse =
             |param: &str, problem: String| Error::Param { mapping: self.id.clone(), param: param.into(), problem };
         if let Some(unknown) = given.keys().find(|name| !self.params.contains_key(*name)) {
@@ -341,7 +344,12 @@ impl Mapping {
         bound.requires = self.requires_template.iter().map(|(t, c)| (filled(t), c.clone())).collect();
         let names: BTreeSet<String> = values.keys().cloned().collect();
         for part in &mut bound.parts {
-            let expanded = expand(&part.source.template, &prefixes, &names, &mut Vec::new());
+            let source = part.text_for(engine).ok_or_else(|| Error::NoStatement {
+                mapping: self.id.clone(),
+                dataset: part.dataset.name.into(),
+                engine: engine.word(),
+            })?;
+            let expanded = expand(engine, &source.template, &prefixes, &names, &mut Vec::new());
             part.values = expanded.binds.iter().map(|name| value_of(name)).collect::<Result<_, _>>()?;
             part.zone = zone_of(&part.zone)?;
             for conversion in part.conversions.values_mut() {
@@ -355,7 +363,7 @@ impl Mapping {
                     _ => {}
                 }
             }
-            part.assemble(&expanded.sql, &prefixes);
+            part.assemble(engine, &expanded.sql, &prefixes);
         }
         Ok(bound)
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::Reader;
+use crate::model::Engine;
 use crate::schema::{Column, ColumnType, Dataset, Raised, is_envelope};
 
 use super::chain;
@@ -11,7 +12,7 @@ use super::conversion::{Conversion, EnumMap, Kind, OnUnknown, TimeMeaning, ZoneR
 use super::file::check_param;
 use super::part::{Part, PartSource};
 use super::plan::constant;
-use super::select::{DIALECTS, Facts, expand, facts};
+use super::select::{Facts, expand, facts};
 
 /// What a part is read against.
 pub(super) struct PartContext<'a> {
@@ -52,7 +53,7 @@ pub(super) fn read_part(
     if evidence == "inferred" && note.is_none() {
         reader.problem_at("evidence", "`inferred` needs a `note` that says why");
     }
-    let (source, sql_facts) = read_sql(reader, order.as_deref(), table, context);
+    let (sources, sql_facts) = read_sql(reader, order.as_deref(), table.is_some(), context);
     let conversions = read_conversions(reader, dataset, context);
     let chain = chain::read(reader, dataset);
     if let Some(facts) = &sql_facts {
@@ -77,6 +78,7 @@ pub(super) fn read_part(
         index,
         sql: String::new(),
         values: Vec::new(),
+        engine: Engine::Sqlite,
         columns: Vec::new(),
         table: String::new(),
         tables: BTreeSet::new(),
@@ -84,68 +86,85 @@ pub(super) fn read_part(
         where_note,
         note,
         evidence,
-        order: None,
+        order,
         select: String::new(),
         mapping_id: context.mapping_id.to_owned(),
         zone: context.zone.cloned(),
         conversions,
         chain,
         raised: Raised::default(),
-        source: source?,
+        sources,
+        declared_table: table,
     };
     for (name, conversion) in &part.conversions {
         if let Some(class) = conversion.class {
             part.raised.raise(name, class);
         }
     }
-    let expanded = expand(&part.source.template, context.prefixes, context.params, &mut Vec::new());
-    part.assemble(&expanded.sql, context.prefixes);
+    let engine = *part.engines().first()?;
+    let template = part.text_for(engine)?.template.clone();
+    let expanded = expand(engine, &template, context.prefixes, context.params, &mut Vec::new());
+    part.assemble(engine, &expanded.sql, context.prefixes);
     Some(part)
 }
 
+/// Keys under `sql` with the engine whose grammar checks the text.
+const TEXTS: [(&str, Option<Engine>); 4] = [
+    ("default", None),
+    ("sqlite", Some(Engine::Sqlite)),
+    ("mysql", Some(Engine::MySql)),
+    ("postgres", Some(Engine::Postgres)),
+];
+
+/// Every text of a part, checked in its own grammar; the facts are those of the first, and the others must agree.
 fn read_sql(
     reader: &Reader<'_>,
     order: Option<&str>,
-    table: Option<String>,
+    names_table: bool,
     context: &PartContext<'_>,
-) -> (Option<PartSource>, Option<Facts>) {
-    let Some(sql) = reader.table("sql") else { return (None, None) };
-    let mut chosen: Option<(PartSource, Option<Facts>)> = None;
-    for name in DIALECTS {
+) -> (Vec<PartSource>, Option<Facts>) {
+    let Some(sql) = reader.table("sql") else { return (Vec::new(), None) };
+    let mut sources = Vec::new();
+    let mut base: Option<(&str, Facts)> = None;
+    for (name, engine) in TEXTS {
         let Some(template) = sql.opt_text(name) else { continue };
         let mut problems = Vec::new();
-        let expanded = expand(&template, context.prefixes, context.params, &mut problems);
-        let found = facts(&expanded.sql, name, &mut problems);
+        let grammar = engine.unwrap_or(Engine::Sqlite);
+        let expanded = expand(grammar, &template, context.prefixes, context.params, &mut problems);
+        let found = facts(&expanded.sql, grammar, &mut problems);
         if let (Some(order), Some(f)) = (order, &found) {
             if f.is_ordered {
                 problems.push("the SELECT orders its rows itself; leave `order` out or move it there".into());
             } else if problems.is_empty() {
-                facts(&format!("{}\nORDER BY {order}", expanded.sql), name, &mut problems);
+                facts(&format!("{}\nORDER BY {order}", expanded.sql), grammar, &mut problems);
             }
         }
-        if let Some(f) = &found
-            && f.table.is_none()
-            && table.is_none()
-        {
-            problems.push("the main table cannot be seen in the FROM clause; name it with `table`".into());
+        if let Some(f) = found {
+            if f.table.is_none() && !names_table {
+                problems.push("the main table cannot be seen in the FROM clause; name it with `table`".into());
+            }
+            match &base {
+                None => base = Some((name, f)),
+                Some((first, facts)) => {
+                    let columns = |f: &Facts| f.aliases.iter().cloned().collect::<BTreeSet<_>>();
+                    let (ours, theirs) = (columns(&f), columns(facts));
+                    let differ: Vec<&str> = ours.symmetric_difference(&theirs).map(String::as_str).collect();
+                    if !differ.is_empty() {
+                        problems.push(format!("`sql.{name}` and `sql.{first}` differ in {}", differ.join(", ")));
+                    }
+                }
+            }
         }
         for problem in problems {
             sql.problem_at(name, problem);
         }
-        // SQLite's own text wins over the default; the other engines' texts are only checked.
-        if name == "sqlite" || name == "default" {
-            let source = PartSource { template, dialect: name, table: table.clone(), order: order.map(str::to_owned) };
-            chosen = Some((source, found));
-        }
+        sources.push(PartSource { template, engine });
     }
     sql.finish();
-    match chosen {
-        Some((source, facts)) => (Some(source), facts),
-        None => {
-            sql.problem("no SELECT for SQLite; give `sql.sqlite` or `sql.default`");
-            (None, None)
-        }
+    if sources.is_empty() {
+        sql.problem("no SELECT; give `sql.default`, `sql.sqlite`, `sql.mysql` or `sql.postgres`");
     }
+    (sources, base.map(|(_, facts)| facts))
 }
 
 fn own_names(dataset: &Dataset) -> Vec<&'static str> {
@@ -316,13 +335,14 @@ pub(super) fn enum_targets(name: &str, reader: &Reader<'_>, targets: &[Target]) 
 
 impl Part {
     /// Sets everything that depends on the statement's text.
-    pub(super) fn assemble(&mut self, select: &str, prefixes: &BTreeMap<String, String>) {
+    pub(super) fn assemble(&mut self, engine: Engine, select: &str, prefixes: &BTreeMap<String, String>) {
         let mut ignored = Vec::new();
-        let facts = facts(select, self.source.dialect, &mut ignored).unwrap_or_default();
+        let facts = facts(select, engine, &mut ignored).unwrap_or_default();
+        self.engine = engine;
         self.columns = facts.aliases;
         self.tables = facts.tables;
         self.conditions = facts.conditions;
-        self.table = match &self.source.table {
+        self.table = match &self.declared_table {
             Some(declared) => {
                 let mut name = String::new();
                 super::select::fill(declared, prefixes, &mut name, &mut ignored);
@@ -330,7 +350,6 @@ impl Part {
             }
             None => facts.table.unwrap_or_default(),
         };
-        self.order.clone_from(&self.source.order);
         self.select = select.to_owned();
         self.sql = match &self.order {
             // On a line of its own: the statement may end in a comment.

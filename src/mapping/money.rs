@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::model::Engine;
 use crate::rows::RawValue;
 
 use super::conversion::MoneyUnit;
@@ -11,6 +12,9 @@ use super::reason::Reason;
 /// Largest amount taken from a mapping, in units of the column: above it a source that keeps floating point could
 /// not confirm a sum exactly.
 pub(super) const AMOUNT_MAX: i128 = 1_000_000_000_000_000;
+
+/// Places after the point to which MySQL's control statement reads a cell.
+pub(super) const EXACT_PLACES: u32 = 12;
 
 /// Reads money cells and counts what it meets.
 pub(super) struct Money {
@@ -80,7 +84,11 @@ fn bounded(value: i128, had_rest: bool) -> Result<i64, Reason> {
 
 /// Units of the given precision per unit of the source column.
 pub(super) fn source_factor(unit: MoneyUnit, digits: u32) -> i128 {
-    10_i128.pow(if unit.is_major() { digits } else { digits.saturating_sub(2) })
+    10_i128.pow(source_digits(unit, digits))
+}
+
+fn source_digits(unit: MoneyUnit, digits: u32) -> u32 {
+    if unit.is_major() { digits } else { digits.saturating_sub(2) }
 }
 
 /// Takes currency signs, `元`, outer spaces and thousands commas away; false when the commas are misplaced.
@@ -110,9 +118,46 @@ fn clean_yuan(text: &str, out: &mut String) -> bool {
     true
 }
 
-/// What the control statement makes of a money cell, in units of `digits` digits: the same steps in the same
-/// floating point, so that both sides also agree about cells that are no amounts.
-pub(super) fn control_value(value: RawValue<'_>, unit: MoneyUnit, digits: u32) -> i128 {
+/// What the control statement makes of a money cell, in units of `digits` digits: the same steps in the engine's own
+/// arithmetic, so that both sides also agree about cells that are no amounts.
+pub(super) fn control_value(engine: Engine, value: RawValue<'_>, unit: MoneyUnit, digits: u32) -> i128 {
+    match engine {
+        Engine::Sqlite => floating_value(value, unit, digits),
+        Engine::MySql => exact_value(value, unit, digits, Some(EXACT_PLACES)),
+        Engine::Postgres => exact_value(value, unit, digits, None),
+    }
+}
+
+/// In decimals, rounded half away from zero; MySQL rounds to twelve places first.
+fn exact_value(value: RawValue<'_>, unit: MoneyUnit, digits: u32, places: Option<u32>) -> i128 {
+    let factor_digits = source_digits(unit, digits);
+    let text = match value {
+        RawValue::Null => return 0,
+        RawValue::Bytes(bytes) if places.is_some() => String::from_utf8_lossy(bytes).into_owned(),
+        RawValue::Bytes(_) => return 0,
+        RawValue::Int(i) => i.to_string(),
+        RawValue::Real(x) if x.is_finite() => x.to_string(),
+        RawValue::Real(_) => return 0,
+        RawValue::Text(text) if unit == MoneyUnit::TextYuan => {
+            text.replace([',', '¥', '￥', '元'], "").trim_matches(' ').to_owned()
+        }
+        RawValue::Text(text) => text.to_owned(),
+    };
+    let Some(number) = decimal::Prefix::of(&text) else { return 0 };
+    let limit = AMOUNT_MAX / source_factor(unit, digits);
+    let magnitude = match places {
+        Some(places) => number.half_away(places).filter(|m| *m <= limit * 10_i128.pow(places)).map(|m| {
+            // Twelve places are more than any column's digits.
+            let unit = 10_i128.pow(places - factor_digits);
+            (m + unit / 2) / unit
+        }),
+        None => number.at_most(limit).then(|| number.half_away(factor_digits)).flatten(),
+    };
+    let magnitude = magnitude.unwrap_or(0);
+    if number.is_negative { -magnitude } else { magnitude }
+}
+
+fn floating_value(value: RawValue<'_>, unit: MoneyUnit, digits: u32) -> i128 {
     let factor = source_factor(unit, digits);
     let limit = AMOUNT_MAX / factor;
     let number = match value {
@@ -216,7 +261,9 @@ mod tests {
                 let mut money = Money::new(MoneyUnit::Yuan, Rounding::Exact, 2);
                 if let Ok(Some(converted)) = money.cell(value, &mut String::new()) {
                     prop_assert_eq!(converted, fen);
-                    prop_assert_eq!(control_value(value, MoneyUnit::Yuan, 2), i128::from(fen));
+                    for engine in Engine::ALL {
+                        prop_assert_eq!(control_value(engine, value, MoneyUnit::Yuan, 2), i128::from(fen));
+                    }
                 } else {
                     prop_assert!(false, "exact amounts are converted: {}", text);
                 }
@@ -228,7 +275,9 @@ mod tests {
         fn any_text(text in "\\PC{0,30}") {
             let _ = numeric_prefix(&text);
             let _ = clean_yuan(&text, &mut String::new());
-            let _ = control_value(RawValue::Text(&text), MoneyUnit::TextYuan, 2);
+            for engine in Engine::ALL {
+                let _ = control_value(engine, RawValue::Text(&text), MoneyUnit::TextYuan, 2);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::Engine;
 use crate::schema::{Class, Column, Dataset, Raised};
 
 use super::chain::Formula;
@@ -14,10 +15,12 @@ pub struct Part {
     pub dataset: &'static Dataset,
     /// Position among the parts of the dataset, from 0.
     pub index: usize,
-    /// Statement for the source engine, ordered, with parameters `?1`, `?2` ….
+    /// Statement for [`Part::engine`], ordered, with that engine's placeholders.
     pub sql: String,
-    /// Values of `?1`, `?2` …; empty until [`Mapping::bind`](super::Mapping::bind).
+    /// Values in the order of the placeholders; empty until [`Mapping::bind`](super::Mapping::bind).
     pub values: Vec<String>,
+    /// The engine the statement is for.
+    pub engine: Engine,
     /// Names of the columns the statement selects, in order.
     pub columns: Vec<String>,
     /// Main source table: declared, or the first table of the FROM.
@@ -42,19 +45,31 @@ pub struct Part {
     pub(super) chain: Option<Formula>,
     /// Own and others' declarations about identity classes.
     pub(super) raised: Raised,
-    pub(super) source: PartSource,
+    /// The texts as written, one per engine or one for all.
+    pub(super) sources: Vec<PartSource>,
+    pub(super) declared_table: Option<String>,
 }
 
-/// A part as written, from which it is assembled again when parameters get values.
-#[derive(Debug, Clone, Default)]
+/// A SELECT as written, from which the statement is assembled when parameters get values.
+#[derive(Debug, Clone)]
 pub(super) struct PartSource {
     pub(super) template: String,
-    pub(super) dialect: &'static str,
-    pub(super) table: Option<String>,
-    pub(super) order: Option<String>,
+    /// The engine it is for; `None` for `sql.default`.
+    pub(super) engine: Option<Engine>,
 }
 
 impl Part {
+    /// The text for an engine: its own, else the one for all.
+    pub(super) fn text_for(&self, engine: Engine) -> Option<&PartSource> {
+        let own = self.sources.iter().find(|s| s.engine == Some(engine));
+        own.or_else(|| self.sources.iter().find(|s| s.engine.is_none()))
+    }
+
+    /// Engines it has a text for.
+    pub fn engines(&self) -> Vec<Engine> {
+        Engine::ALL.into_iter().filter(|e| self.text_for(*e).is_some()).collect()
+    }
+
     /// Columns whose identity class this part declares to be stronger than the schema's.
     pub fn class_overrides(&self) -> BTreeMap<&str, Class> {
         self.conversions.iter().filter_map(|(name, c)| Some((name.as_str(), c.class?))).collect()

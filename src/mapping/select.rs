@@ -13,14 +13,13 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use datafusion::sql::sqlparser::parser::Parser;
 
-/// Keys under `sql`, in the order in which they are read.
-pub(super) const DIALECTS: [&str; 4] = ["default", "sqlite", "mysql", "postgres"];
+use crate::model::Engine;
 
-fn dialect(name: &str) -> &'static dyn Dialect {
-    match name {
-        "mysql" => &MySqlDialect {},
-        "postgres" => &PostgreSqlDialect {},
-        _ => &SQLiteDialect {},
+fn dialect(engine: Engine) -> &'static dyn Dialect {
+    match engine {
+        Engine::MySql => &MySqlDialect {},
+        Engine::Postgres => &PostgreSqlDialect {},
+        Engine::Sqlite => &SQLiteDialect {},
     }
 }
 
@@ -28,12 +27,13 @@ fn dialect(name: &str) -> &'static dyn Dialect {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Expanded {
     pub(super) sql: String,
-    /// Names of the parameters bound as `?1`, `?2` ….
+    /// Names of the parameters in the order in which the engine takes their values.
     pub(super) binds: Vec<String>,
 }
 
 /// Fills `{prefix}` and numbers `:name`, outside texts and comments; cuts the text at its final semicolon.
 pub(super) fn expand(
+    engine: Engine,
     template: &str,
     prefixes: &BTreeMap<String, String>,
     params: &BTreeSet<String>,
@@ -43,9 +43,9 @@ pub(super) fn expand(
     let mut rest = template.trim();
     while let Some(first) = rest.chars().next() {
         let length = match first {
-            '\'' => quoted(rest, '\''),
+            '\'' => quoted(engine, rest, '\''),
             '"' | '`' => {
-                let end = quoted(rest, first);
+                let end = quoted(engine, rest, first);
                 fill(&rest[..end], prefixes, &mut out.sql, problems);
                 rest = &rest[end..];
                 continue;
@@ -68,15 +68,19 @@ pub(super) fn expand(
                     if !params.contains(&name) {
                         problems.push(format!("parameter `:{name}` is not declared; declared: {}", list(params)));
                     }
-                    let number = out.binds.iter().position(|b| *b == name).unwrap_or_else(|| {
+                    // MySQL's placeholders have no number: each takes a value of its own.
+                    let known = out.binds.iter().position(|b| *b == name).filter(|_| engine != Engine::MySql);
+                    let number = known.unwrap_or_else(|| {
                         out.binds.push(name.clone());
                         out.binds.len() - 1
                     });
-                    out.sql.push_str(&format!("?{}", number + 1));
+                    out.sql.push_str(&engine.placeholder(number + 1));
                     rest = &rest[1 + name.len()..];
                     continue;
                 }
             }
+            // Operators on JSON.
+            '?' | '@' if engine == Engine::Postgres => 1,
             '?' | '@' | '$' => {
                 problems.push(format!("`{first}` is not a parameter here; parameters are written `:name`"));
                 1
@@ -96,15 +100,16 @@ pub(super) fn expand(
     out
 }
 
-/// Length of a quoted piece; a doubled quote is part of it.
-fn quoted(text: &str, quote: char) -> usize {
-    let mut at = 1;
-    while let Some(found) = text[at..].find(quote) {
-        at += found + 1;
-        if !text[at..].starts_with(quote) {
-            return at;
+/// Length of a quoted piece; a doubled quote is part of it, and so is one behind a backslash where MySQL reads a text.
+fn quoted(engine: Engine, text: &str, quote: char) -> usize {
+    let has_escapes = engine == Engine::MySql && quote != '`';
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' && has_escapes {
+            chars.next();
+        } else if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+            return at + c.len_utf8();
         }
-        at += 1;
     }
     text.len()
 }
@@ -172,8 +177,8 @@ pub(super) struct Facts {
 }
 
 /// Parses an expanded text; what is not allowed goes to `problems`, and `None` means it could not be read at all.
-pub(super) fn facts(sql: &str, dialect_name: &str, problems: &mut Vec<String>) -> Option<Facts> {
-    let statements = match Parser::parse_sql(dialect(dialect_name), sql) {
+pub(super) fn facts(sql: &str, engine: Engine, problems: &mut Vec<String>) -> Option<Facts> {
+    let statements = match Parser::parse_sql(dialect(engine), sql) {
         Ok(statements) => statements,
         Err(e) => {
             problems.push(format!("the SELECT cannot be parsed: {e}"));
@@ -357,7 +362,7 @@ mod tests {
         let prefixes = BTreeMap::from([("prefix".to_owned(), "eb_".to_owned())]);
         let params = BTreeSet::from(["zone".to_owned(), "shop".to_owned()]);
         let mut problems = Vec::new();
-        (expand(template, &prefixes, &params, &mut problems), problems)
+        (expand(Engine::Sqlite, template, &prefixes, &params, &mut problems), problems)
     }
 
     #[test]
@@ -375,6 +380,20 @@ mod tests {
         assert_eq!(problems.len(), 5, "{problems:?}");
     }
 
+    /// Each engine numbers parameters its own way, and quotes its own way.
+    #[test]
+    fn parameters_by_engine() {
+        let params = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        let sql = "SELECT x FROM t WHERE p = :a AND q = :b AND r = :a AND s = 'it\\'s :b'";
+        let run = |engine, sql: &str| expand(engine, sql, &BTreeMap::new(), &params, &mut Vec::new());
+        let mysql = run(Engine::MySql, sql);
+        assert_eq!(mysql.sql, "SELECT x FROM t WHERE p = ? AND q = ? AND r = ? AND s = 'it\\'s :b'");
+        assert_eq!(mysql.binds, ["a", "b", "a"]);
+        let postgres = run(Engine::Postgres, "SELECT x @> '{}' AS y FROM t WHERE p = :a AND q = :b AND r = :a");
+        assert_eq!(postgres.sql, "SELECT x @> '{}' AS y FROM t WHERE p = $1 AND q = $2 AND r = $1");
+        assert_eq!(postgres.binds, ["a", "b"]);
+    }
+
     #[test]
     fn statements_that_are_refused() {
         for (sql, part) in [
@@ -387,11 +406,11 @@ mod tests {
             ("PRAGMA user_version", "only SELECT"),
         ] {
             let mut problems = Vec::new();
-            facts(sql, "sqlite", &mut problems);
+            facts(sql, Engine::Sqlite, &mut problems);
             assert!(problems.iter().any(|p| p.contains(part)), "{sql}: {problems:?}");
         }
         let mut problems = Vec::new();
-        facts("SELECT a FROM t FOR UPDATE", "mysql", &mut problems);
+        facts("SELECT a FROM t FOR UPDATE", Engine::MySql, &mut problems);
         assert!(problems.iter().any(|p| p.contains("only read")), "{problems:?}");
     }
 
@@ -401,7 +420,7 @@ mod tests {
                    SELECT p.id AS a, n, (SELECT MAX(x) FROM extra) AS b FROM paid p JOIN shop s ON s.id = p.id LEFT JOIN other o ON o.id = p.id \
                    WHERE p.id > 5 LIMIT 10";
         let mut problems = Vec::new();
-        let f = facts(sql, "sqlite", &mut problems).expect("parses");
+        let f = facts(sql, Engine::Sqlite, &mut problems).expect("parses");
         assert_eq!(problems, Vec::<String>::new());
         assert_eq!(f.aliases, ["a", "n", "b"]);
         assert_eq!(f.table.as_deref(), Some("pay"));

@@ -1,12 +1,12 @@
 //! The first read: only the columns that name members of staff, in memory, to know what must not leak.
 
+use crate::model::Engine;
 use crate::rows::RawBatch;
 use crate::schema::{Class, Column};
 
 use arrow::array::{Array as _, AsArray as _};
 
 use super::cells::{Marks, Scratch, build};
-use super::control::quoted;
 use super::conversion::Kind;
 use super::lint::fillable;
 use super::part::Part;
@@ -50,8 +50,18 @@ pub fn staff_sql(part: &Part) -> Option<StaffQuery> {
     if names.is_empty() {
         return None;
     }
-    let list: Vec<String> = names.iter().map(|n| quoted(n)).collect();
-    let sql = format!("SELECT DISTINCT {} FROM (\n{}\n)", list.join(", "), part.select);
+    let list: Vec<String> = names
+        .iter()
+        .map(|name| {
+            let name = part.engine.quoted(name);
+            match part.engine {
+                // The column's own collation would take `Zhang` and `zhang` for one.
+                Engine::MySql => format!("CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin AS {name}"),
+                Engine::Sqlite | Engine::Postgres => name,
+            }
+        })
+        .collect();
+    let sql = format!("SELECT DISTINCT {} FROM (\n{}\n) AS part", list.join(", "), part.select);
     Some(StaffQuery { sql, values: part.values.clone(), columns })
 }
 

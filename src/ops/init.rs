@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Answer, Env, Error};
 use crate::config::case::CaseKind;
 use crate::fsio;
-use crate::model::Exit;
+use crate::model::{Engine, Exit};
 use crate::policy::Pack;
 use crate::schema::{self, Origin};
 
@@ -19,10 +19,10 @@ pub struct InitRequest {
     pub dir: PathBuf,
     /// What for.
     pub kind: CaseKind,
-    /// `sqlite://…`, `parquet:…` or `csv:…`.
+    /// `sqlite://…`, `postgres://…`, `mysql://…`, `parquet:…` or `csv:…`.
     pub source: Option<String>,
-    /// Mapping file.
-    pub mapping: Option<PathBuf>,
+    /// Mapping file, or `preset:ID`.
+    pub mapping: Option<String>,
     /// Pattern of bill files.
     pub bills: Option<String>,
 }
@@ -37,13 +37,24 @@ pub fn init(env: &Env, request: &InitRequest) -> Result<Answer, Error> {
         return Err(fsio::Error::Exists { path: dir.join("case.toml") }.into());
     }
     if let Some(url) = &request.source
-        && !["sqlite:", "parquet:", "csv:"].iter().any(|scheme| url.starts_with(scheme))
+        && !["sqlite:", "postgres:", "postgresql:", "mysql:", "mariadb:", "parquet:", "csv:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
     {
         // The address is not repeated: it may hold a password.
         return Err(Error::usage(
             "`--source` names no kind of source this version reads",
-            "可用：--source sqlite://文件、parquet:文件夹、csv:文件夹。",
-            "use --source sqlite://FILE, parquet:DIR or csv:DIR",
+            "可用：--source sqlite://文件、postgres://用户@主机/库、mysql://用户@主机/库、parquet:文件夹、csv:文件夹。",
+            "use --source sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, parquet:DIR or csv:DIR",
+        ));
+    }
+    if let Some(url) = request.source.as_ref().and_then(|u| url::Url::parse(u).ok())
+        && url.password().is_some()
+    {
+        return Err(Error::usage(
+            "`--source` holds a password, which would stand in case.toml",
+            "请去掉地址中的密码，改用环境变量 SEALPORT_PASSWORD_SHOP、`password_file` 或提示符。",
+            "take it out; give it as SEALPORT_PASSWORD_SHOP, as `password_file` in case.toml, or at the prompt",
         ));
     }
     fsio::create_dir(dir)?;
@@ -88,13 +99,17 @@ fn case_toml(env: &Env, request: &InitRequest) -> String {
     let source = match &request.source {
         Some(url) => {
             let url = match url.split_once(':') {
+                Some((scheme, _)) if Engine::of_scheme(scheme).is_some_and(|e| e != Engine::Sqlite) => url.clone(),
                 Some((scheme, rest)) => format!("{scheme}:{}", absolute(Path::new(rest.trim_start_matches("//")))),
                 None => url.clone(),
             };
-            let mapping = request.mapping.as_ref().map(|m| format!("mapping = {}\n", quoted(&absolute(m)))).unwrap_or_default();
+            let mapping = request.mapping.as_ref().map_or_else(String::new, |m| {
+                let m = if m.starts_with("preset:") { m.clone() } else { absolute(Path::new(m)) };
+                format!("mapping = {}\n", quoted(&m))
+            });
             format!("[[source]]\nname = \"shop\"                     # stands in custody and in every row\nurl = {}\n{mapping}", quoted(&url))
         }
-        None => "# [[source]]\n# name = \"shop\"\n# url = \"sqlite://shop.db\"            # or parquet:DIR, csv:DIR (one file per canonical dataset)\n# mapping = \"mapping.toml\"\n".to_owned(),
+        None => "# [[source]]\n# name = \"shop\"\n# url = \"sqlite://shop.db\"            # or postgres://USER@HOST/DB, mysql://USER@HOST/DB, parquet:DIR, csv:DIR\n# mapping = \"mapping.toml\"            # or preset:ID\n# password_file = \"secrets/shop.pw\"  # or SEALPORT_PASSWORD_SHOP, or the prompt\n".to_owned(),
     };
     let bills = match &request.bills {
         Some(glob) => format!("[[bills]]\nglob = {}\n", quoted(&absolute(Path::new(glob)))),

@@ -4,14 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Env, Error};
+use super::{Answer, Env, Error, sources};
 use crate::config::Case;
-use crate::config::case::SourceLocation;
-use crate::fsio;
-use crate::mapping::{Mapping, lint as find_mistakes};
+use crate::config::case::MappingRef;
 use crate::model::Exit;
-
-const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// The mappings a case uses.
 ///
@@ -22,17 +18,15 @@ pub fn list(env: &Env, dir: &Path) -> Result<Answer, Error> {
     let mut text = String::new();
     let mut rows: Vec<Value> = Vec::new();
     for source in &case.sources {
-        let (SourceLocation::Sqlite(_), Some(file)) = (&source.location, &source.mapping) else {
+        let (Some(_), Some(reference)) = (sources::engine(source), &source.mapping) else {
             let line = env.lang.pick("规范列名，无需映射", "canonical names, no mapping needed");
             text.push_str(&format!("{:<16} {line}\n", source.name));
             rows.push(json!({ "source": source.name, "mapping": null }));
             continue;
         };
-        let mapping = Mapping::load(file)?;
+        let (mapping, _) = sources::load_mapping(reference)?;
         text.push_str(&format!("{:<16} {} · {}\n", source.name, mapping.src_system(), mapping.title()));
-        rows.push(
-            json!({ "source": source.name, "mapping": mapping.src_system(), "file": file.display().to_string() }),
-        );
+        rows.push(json!({ "source": source.name, "mapping": mapping.src_system(), "file": reference.to_string() }));
     }
     Ok(Answer { text, json: json!({ "mappings": rows }), exit: Exit::Success })
 }
@@ -41,8 +35,8 @@ pub fn list(env: &Env, dir: &Path) -> Result<Answer, Error> {
 ///
 /// # Errors
 /// When the file cannot be read or is wrong.
-pub fn show(env: &Env, file: &Path) -> Result<Answer, Error> {
-    let mapping = Mapping::load(file)?;
+pub fn show(env: &Env, reference: &MappingRef) -> Result<Answer, Error> {
+    let (mapping, _) = sources::load_mapping(reference)?;
     let mut text = format!("{} · {}\n", mapping.src_system(), mapping.title());
     let mut parts: Vec<Value> = Vec::new();
     for part in mapping.parts() {
@@ -50,6 +44,7 @@ pub fn show(env: &Env, file: &Path) -> Result<Answer, Error> {
         parts.push(json!({
             "dataset": part.dataset.name, "table": part.table, "columns": part.columns,
             "conditions": part.conditions, "evidence": part.evidence, "sql": part.sql,
+            "engines": part.engines().iter().map(|e| e.word()).collect::<Vec<_>>(),
         }));
     }
     for (dataset, why) in mapping.absent() {
@@ -63,10 +58,8 @@ pub fn show(env: &Env, file: &Path) -> Result<Answer, Error> {
 ///
 /// # Errors
 /// When the file cannot be read, or all its mistakes.
-pub fn lint(env: &Env, file: &Path) -> Result<Answer, Error> {
-    let text = fsio::read_text(file, FILE_BYTES_MAX)?;
-    find_mistakes(&file.display().to_string(), &text).or(())?;
-    let mapping = Mapping::load(file)?;
+pub fn lint(env: &Env, reference: &MappingRef) -> Result<Answer, Error> {
+    let (mapping, _) = sources::load_mapping(reference)?;
     Ok(Answer {
         text: match env.lang {
             crate::model::Lang::Zh => {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Env, Error, journal, keys, places, verify};
+use super::{Answer, Env, Error, journal, keys, places, sources, verify};
 use crate::archive::{Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers};
 use crate::config::Case;
 use crate::crypto;
@@ -27,7 +27,6 @@ use crate::model::{Exit, Lang};
 use crate::progress::Stage;
 use crate::pseudonym::{Keys, Pseudonymiser, scan_bytes};
 use crate::schema::{self, Class, Dataset};
-use crate::source::sqlite::SqliteSource;
 use account::Account;
 use flow::Flow;
 use plan::Plan;
@@ -74,7 +73,7 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
 
     let mut databases = Vec::new();
     for database in &plan.databases {
-        databases.push(SqliteSource::open(&database.path).await?);
+        databases.push(sources::open(env, &database.config).await?);
     }
     let mut account = Account::start(case, &plan, &mut databases).await?;
     let matcher = Arc::new(staff::identifiers(env, case, &plan, &mut databases, &pseudonym_keys).await?);
@@ -141,6 +140,16 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
         });
     }
     account.redactions(&redactions);
+    let moved = account.look_for_moved(&mut databases).await?;
+    if !moved.is_empty() {
+        let list = moved.join(", ");
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("以下表不受事务保护，读取期间内容有变化，已在 custody 中标明：{list}"),
+            Lang::En => format!(
+                "these tables lie outside the snapshot and changed while they were read; custody says so: {list}"
+            ),
+        });
+    }
     account.reconcile()?;
     let list = places::out(case).join("leak-hits.txt");
     let accepted = gate::scan(env, &matcher, &plan, &tables, &case.leak_exceptions, &list)?;

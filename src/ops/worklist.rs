@@ -7,33 +7,29 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Env, Error, places};
+use super::{Env, Error, places, sources};
 use crate::config::Case;
-use crate::config::case::SourceLocation;
 use crate::fsio;
-use crate::mapping::Mapping;
 use crate::pseudonym::{Keys, TokenKind};
 use crate::rows::{RawBatch, RawValue};
-use crate::source::sqlite::SqliteSource;
+use crate::source::database::Select;
 
 /// Logins behind staff tokens, read from the case's own databases into memory.
 pub(super) async fn names(env: &Env, case: &Case) -> Result<BTreeMap<String, String>, Error> {
     let keys = Keys::load(&places::secrets(env, case))?;
     let mut names = BTreeMap::new();
     for config in &case.sources {
-        let (SourceLocation::Sqlite(path), Some(file)) = (&config.location, &config.mapping) else { continue };
+        let (Some(engine), Some(reference)) = (sources::engine(config), &config.mapping) else { continue };
+        let mapping = sources::load_mapping(reference)?.0.bind(engine, &config.params)?;
         // The worklist helps people; a source that has moved away since the seal must not stop the check.
-        if !path.exists() {
-            continue;
-        }
-        let mapping = Mapping::load(file)?.bind(&config.params)?;
-        let mut source = SqliteSource::open(path).await?;
+        let Ok(mut source) = sources::open(env, config).await else { continue };
         for part in mapping.parts().iter().filter(|p| p.dataset.name == "staff") {
-            let header = source.columns_of(&part.sql).await?;
-            let at = |name: &str| header.iter().position(|h| h == name);
+            let header = source.columns(&part.sql).await?;
+            let at = |name: &str| header.iter().position(|h| h.name == name);
             let (Some(id), Some(login)) = (at("staff_ref"), at("login_name")) else { continue };
             let (sender, mut receiver) = tokio::sync::mpsc::channel::<RawBatch>(2);
-            let read = source.read(&part.sql, &part.values, sender, &env.cancel);
+            let select = Select { sql: &part.sql, values: &part.values };
+            let read = source.read(select, sender, &env.cancel);
             let take = async {
                 while let Some(batch) = receiver.recv().await {
                     for row in 0..batch.rows() {

@@ -1,65 +1,39 @@
 //! SQLite databases, read-only and in one snapshot.
 //!
 //! The file is opened read-only, the session refuses writes (`PRAGMA query_only`), and one transaction spans the
-//! life of the object, so every query sees the same state. Cells come by storage class, never by declared type:
-//! SQLite lets any value stand in any column. A file that is no database or was cut off is refused before the engine
-//! sees it.
+//! life of the object, so every query sees the same state. Statements are stepped on a blocking thread, straight into
+//! columnar batches. Cells come by storage class, never by declared type: SQLite lets any value stand in any column.
+//! A file that is no database or was cut off is refused before the engine sees it.
 //!
 //! Limits: a database in WAL mode may gain its `-shm` and `-wal` files, which SQLite needs to read it; the parameters
-//! of a query are bound as text; a table whose virtual-table module is missing is listed, not
-//! counted.
+//! of a query are bound as text; a table whose virtual-table module is missing is listed, not counted.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use data_encoding::HEXLOWER;
-use futures::TryStreamExt;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Decode, Executor, Row, SqlSafeStr, Sqlite, Statement, TypeInfo, ValueRef,
-};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
+use super::database::{Privileges, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
 use super::{Error, statement};
 use crate::fsio;
+use crate::model::Engine;
 use crate::progress::Cancel;
 use crate::rows::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, RawBatch, RawValue};
 
-/// Rows the engine's thread may be ahead of us; a row can be large, so this stays small.
-const ROWS_AHEAD: usize = 256;
 /// Rows between two looks at the cancel flag.
 const CANCEL_EVERY: u64 = 256;
-
-/// What custody records about a source: never host, user or path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceDescription {
-    /// Name of the engine.
-    pub engine: String,
-    /// Version of the engine.
-    pub version: String,
-    /// Settings of the database and the session.
-    pub settings: BTreeMap<String, String>,
-}
-
-/// A table of the source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableInfo {
-    /// Name.
-    pub name: String,
-    /// Names and declared types of the columns (the type may be empty).
-    pub columns: Vec<(String, String)>,
-    /// Number of rows; 0 when not readable.
-    pub rows: u64,
-    /// False for a virtual table whose module this program does not have.
-    pub is_readable: bool,
-}
 
 /// A SQLite database opened for reading.
 #[derive(Debug)]
 pub struct SqliteSource {
-    connection: SqliteConnection,
+    /// Away only while a blocking thread works with it.
+    connection: Option<Connection>,
     path: PathBuf,
     description: SourceDescription,
 }
@@ -71,26 +45,23 @@ impl SqliteSource {
     /// A missing, foreign, truncated, damaged or locked file, each as its own error.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         check_file(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .create_if_missing(false)
-            .row_buffer_size(ROWS_AHEAD)
-            .pragma("query_only", "ON")
-            .disable_statement_logging();
-        let connection = options.connect().await.map_err(|e| engine(path, "open", e))?;
-        let description =
-            SourceDescription { engine: "sqlite".into(), version: String::new(), settings: BTreeMap::new() };
-        let mut source = Self { connection, path: path.to_owned(), description };
-        source.begin().await?;
-        Ok(source)
+        let path = path.to_owned();
+        blocking(move || {
+            let connection =
+                Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                    .map_err(|e| engine(&path, "open", e))?;
+            Self::begin(connection, path)
+        })
+        .await
     }
 
-    async fn begin(&mut self) -> Result<(), Error> {
-        self.connection.execute("BEGIN DEFERRED").await.map_err(|e| engine(&self.path, "read", e))?;
+    fn begin(connection: Connection, path: PathBuf) -> Result<Self, Error> {
+        let run = |sql: &str| connection.execute_batch(sql).map_err(|e| engine(&path, "read", e));
+        run("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; BEGIN DEFERRED")?;
         // A deferred transaction takes its snapshot with the first read.
-        self.one("SELECT COUNT(*) FROM sqlite_schema").await?;
-        self.description.version = self.one("SELECT sqlite_version()").await?;
+        one(&connection, &path, "SELECT COUNT(*) FROM sqlite_schema")?;
+        let version = one(&connection, &path, "SELECT sqlite_version()")?;
+        let mut settings = BTreeMap::new();
         for (name, sql) in [
             ("encoding", "PRAGMA encoding"),
             ("journal_mode", "PRAGMA journal_mode"),
@@ -101,162 +72,194 @@ impl SqliteSource {
             ("application_id", "PRAGMA application_id"),
             ("query_only", "PRAGMA query_only"),
         ] {
-            let value = self.one(sql).await?;
-            self.description.settings.insert(name.into(), value);
+            settings.insert(name.into(), one(&connection, &path, sql)?);
         }
-        Ok(())
+        let snapshot = "one read transaction".into();
+        let description = SourceDescription { engine: "sqlite".into(), version, snapshot, settings };
+        Ok(Self { connection: Some(connection), path, description })
     }
 
-    /// Engine, version and settings.
-    pub fn description(&self) -> SourceDescription {
+    /// Lends the connection to a blocking thread and takes it back, whatever the outcome.
+    async fn on_thread<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&Connection, &Path) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let connection = self.connection.take().ok_or(Error::ReceiverGone)?;
+        let path = self.path.clone();
+        let (connection, result) = blocking(move || {
+            let result = work(&connection, &path);
+            Ok((connection, result))
+        })
+        .await?;
+        self.connection = Some(connection);
+        result
+    }
+}
+
+impl RowSource for SqliteSource {
+    fn engine(&self) -> Engine {
+        Engine::Sqlite
+    }
+
+    fn description(&self) -> SourceDescription {
         self.description.clone()
     }
 
-    /// All tables, in name order, with the number of rows in this snapshot.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn tables(&mut self) -> Result<Vec<TableInfo>, Error> {
-        let names = self
-            .rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name", &[])
-            .await?;
-        let mut tables = Vec::new();
-        for name in names.into_iter().filter_map(|row| row.into_iter().next().flatten()) {
-            let sql = "SELECT name, type FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid";
-            let columns = self.rows(sql, std::slice::from_ref(&name)).await;
-            let (columns, is_known) = match columns {
-                Ok(columns) => (columns, true),
-                Err(Error::Sql { .. }) => (Vec::new(), false),
-                Err(e) => return Err(e),
-            };
-            let columns = columns
-                .into_iter()
-                .map(|row| {
-                    let mut cells = row.into_iter().map(Option::unwrap_or_default);
-                    (cells.next().unwrap_or_default(), cells.next().unwrap_or_default())
+    fn tables(&mut self) -> BoxFuture<'_, Result<Vec<TableInfo>, Error>> {
+        self.on_thread(tables).boxed()
+    }
+
+    fn columns<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Vec<SourceColumn>, Error>> {
+        let sql = sql.to_owned();
+        self.on_thread(move |connection, path| {
+            statement::check(&sql)?;
+            let prepared = connection.prepare(&sql).map_err(|e| engine(path, "query", e))?;
+            let columns = prepared.columns();
+            Ok(columns
+                .map(|c| SourceColumn {
+                    name: c.name().to_owned(),
+                    type_name: c.decl_type().unwrap_or_default().to_owned(),
                 })
-                .collect();
-            let count = self.scalar_row(&format!("SELECT COUNT(*) FROM {}", quote(&name)), &[]).await;
-            let (rows, is_readable) = match count {
-                Ok(row) => (row.into_iter().next().flatten().and_then(|n| n.parse().ok()).unwrap_or(0), is_known),
-                Err(Error::Sql { .. }) => (0, false),
-                Err(e) => return Err(e),
-            };
-            tables.push(TableInfo { name, columns, rows, is_readable });
-        }
-        Ok(tables)
-    }
-
-    /// Names of the columns a SELECT returns, without running it.
-    ///
-    /// # Errors
-    /// [`Error::NotARead`], [`Error::Sql`].
-    pub async fn columns_of(&mut self, sql: &str) -> Result<Vec<String>, Error> {
-        statement::check(sql)?;
-        let prepared = self
-            .connection
-            .prepare(AssertSqlSafe(sql.to_owned()).into_sql_str())
-            .await
-            .map_err(|e| engine(&self.path, "query", e))?;
-        Ok(prepared.columns().iter().map(|c| c.name().to_owned()).collect())
-    }
-
-    /// Runs a SELECT and sends its rows on in batches; the channel bounds how far this runs ahead. Returns the
-    /// number of rows.
-    ///
-    /// # Errors
-    /// What the engine says, [`Error::Interrupted`], or [`Error::ReceiverGone`].
-    pub async fn read(
-        &mut self,
-        sql: &str,
-        params: &[String],
-        out: Sender<RawBatch>,
-        cancel: &Cancel,
-    ) -> Result<u64, Error> {
-        let width = self.columns_of(sql).await?.len();
-        let path = &self.path;
-        let mut rows = query(sql, params).fetch(&mut self.connection);
-        let mut batch = RawBatch::new(width);
-        let mut batch_rows = 0;
-        let mut batch_bytes = 0;
-        let mut total = 0_u64;
-        while let Some(row) = rows.try_next().await.map_err(|e| engine(path, "read", e))? {
-            batch_bytes += push_row(&row, &mut batch)?;
-            batch_rows += 1;
-            total += 1;
-            if total.is_multiple_of(CANCEL_EVERY) {
-                cancel.check()?;
-            }
-            if batch_rows >= BATCH_ROWS_MAX || batch_bytes >= BATCH_BYTES_MAX {
-                let full = std::mem::replace(&mut batch, RawBatch::new(width));
-                (batch_rows, batch_bytes) = (0, 0);
-                out.send(full).await.map_err(|_| Error::ReceiverGone)?;
-            }
-        }
-        cancel.check()?;
-        if batch_rows > 0 {
-            out.send(batch).await.map_err(|_| Error::ReceiverGone)?;
-        }
-        Ok(total)
-    }
-
-    /// The first row of a SELECT as text, for control totals: integers exactly, bytes as hex. Empty without a row.
-    ///
-    /// # Errors
-    /// As [`SqliteSource::columns_of`].
-    pub async fn scalar_row(&mut self, sql: &str, params: &[String]) -> Result<Vec<Option<String>>, Error> {
-        statement::check(sql)?;
-        let row = query(sql, params)
-            .fetch_optional(&mut self.connection)
-            .await
-            .map_err(|e| engine(&self.path, "query", e))?;
-        row.map_or_else(|| Ok(Vec::new()), |row| texts(&row))
-    }
-
-    /// All rows of a small query of our own.
-    async fn rows(&mut self, sql: &str, params: &[String]) -> Result<Vec<Vec<Option<String>>>, Error> {
-        let rows =
-            query(sql, params).fetch_all(&mut self.connection).await.map_err(|e| engine(&self.path, "read", e))?;
-        rows.iter().map(texts).collect()
-    }
-
-    async fn one(&mut self, sql: &str) -> Result<String, Error> {
-        let rows = self.rows(sql, &[]).await?;
-        Ok(rows.into_iter().flatten().flatten().next().unwrap_or_default())
-    }
-}
-
-fn query(sql: &str, params: &[String]) -> sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments> {
-    let mut query = sqlx::query::<Sqlite>(AssertSqlSafe(sql.to_owned())).persistent(false);
-    for param in params {
-        query = query.bind(param.clone());
-    }
-    query
-}
-
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn texts(row: &SqliteRow) -> Result<Vec<Option<String>>, Error> {
-    (0..row.len())
-        .map(|i| {
-            Ok(match cell(row, i)? {
-                RawValue::Null => None,
-                RawValue::Int(n) => Some(n.to_string()),
-                RawValue::Real(x) => Some(x.to_string()),
-                RawValue::Text(s) => Some(s.to_owned()),
-                RawValue::Bytes(b) => Some(HEXLOWER.encode(b)),
-            })
+                .collect())
         })
-        .collect()
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        select: Select<'a>,
+        out: Sender<RawBatch>,
+        cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Result<u64, Error>> {
+        let (sql, values, cancel) = (select.sql.to_owned(), select.values.to_owned(), cancel.clone());
+        self.on_thread(move |connection, path| step(connection, path, &sql, &values, &out, &cancel)).boxed()
+    }
+
+    fn first_row<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<Vec<Option<String>>, Error>> {
+        let (sql, values) = (select.sql.to_owned(), select.values.to_owned());
+        self.on_thread(move |connection, path| {
+            statement::check(&sql)?;
+            Ok(rows(connection, path, &sql, &values, 1)?.into_iter().next().unwrap_or_default())
+        })
+        .boxed()
+    }
+
+    fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn privileges(&mut self) -> BoxFuture<'_, Result<Privileges, Error>> {
+        // The file is opened read-only; SQLite has no accounts.
+        async { Ok(Privileges::default()) }.boxed()
+    }
+}
+
+/// Runs work that blocks on a thread for it.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::ReceiverGone)?
+}
+
+fn tables(connection: &Connection, path: &Path) -> Result<Vec<TableInfo>, Error> {
+    let names = rows(
+        connection,
+        path,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+        &[],
+        usize::MAX,
+    )?;
+    let mut tables = Vec::new();
+    for name in names.into_iter().filter_map(|row| row.into_iter().next().flatten()) {
+        let sql = "SELECT name, type FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid";
+        let (columns, is_known) = match rows(connection, path, sql, std::slice::from_ref(&name), usize::MAX) {
+            Ok(columns) => (columns, true),
+            Err(Error::Sql { .. }) => (Vec::new(), false),
+            Err(e) => return Err(e),
+        };
+        let columns = columns
+            .into_iter()
+            .map(|row| {
+                let mut cells = row.into_iter().map(Option::unwrap_or_default);
+                (cells.next().unwrap_or_default(), cells.next().unwrap_or_default())
+            })
+            .collect();
+        let count = format!("SELECT COUNT(*) FROM {}", Engine::Sqlite.quoted(&name));
+        let (rows, is_readable) = match rows(connection, path, &count, &[], 1) {
+            Ok(rows) => {
+                (rows.into_iter().flatten().flatten().next().and_then(|n| n.parse().ok()).unwrap_or(0), is_known)
+            }
+            Err(Error::Sql { .. }) => (0, false),
+            Err(e) => return Err(e),
+        };
+        tables.push(TableInfo { name, columns, rows, is_readable, is_transactional: true });
+    }
+    Ok(tables)
+}
+
+/// Steps a SELECT into batches.
+fn step(
+    connection: &Connection,
+    path: &Path,
+    sql: &str,
+    values: &[String],
+    out: &Sender<RawBatch>,
+    cancel: &Cancel,
+) -> Result<u64, Error> {
+    statement::check(sql)?;
+    let mut prepared = connection.prepare(sql).map_err(|e| engine(path, "query", e))?;
+    let width = prepared.column_count();
+    let mut rows = prepared.query(params_from_iter(values)).map_err(|e| engine(path, "query", e))?;
+    let mut batch = RawBatch::new(width);
+    let (mut batch_rows, mut batch_bytes, mut total) = (0, 0, 0_u64);
+    while let Some(row) = rows.next().map_err(|e| engine(path, "read", e))? {
+        batch_bytes += push_row(row, &mut batch, path)?;
+        batch_rows += 1;
+        total += 1;
+        if total.is_multiple_of(CANCEL_EVERY) {
+            cancel.check()?;
+        }
+        if batch_rows >= BATCH_ROWS_MAX || batch_bytes >= BATCH_BYTES_MAX {
+            let full = std::mem::replace(&mut batch, RawBatch::new(width));
+            (batch_rows, batch_bytes) = (0, 0);
+            out.blocking_send(full).map_err(|_| Error::ReceiverGone)?;
+        }
+    }
+    cancel.check()?;
+    if batch_rows > 0 {
+        out.blocking_send(batch).map_err(|_| Error::ReceiverGone)?;
+    }
+    Ok(total)
+}
+
+/// The first rows of a small query as texts.
+fn rows(
+    connection: &Connection,
+    path: &Path,
+    sql: &str,
+    values: &[String],
+    rows_max: usize,
+) -> Result<Vec<Vec<Option<String>>>, Error> {
+    let mut prepared = connection.prepare(sql).map_err(|e| engine(path, "query", e))?;
+    let width = prepared.column_count();
+    let mut rows = prepared.query(params_from_iter(values)).map_err(|e| engine(path, "query", e))?;
+    let mut out = Vec::new();
+    while out.len() < rows_max
+        && let Some(row) = rows.next().map_err(|e| engine(path, "read", e))?
+    {
+        let cells = (0..width).map(|i| Ok(text(cell(row, i, path)?)));
+        out.push(cells.collect::<Result<_, Error>>()?);
+    }
+    Ok(out)
+}
+
+fn one(connection: &Connection, path: &Path, sql: &str) -> Result<String, Error> {
+    Ok(rows(connection, path, sql, &[], 1)?.into_iter().flatten().flatten().next().unwrap_or_default())
 }
 
 /// Appends a row and tells how many bytes of text it added.
-fn push_row(row: &SqliteRow, batch: &mut RawBatch) -> Result<usize, Error> {
+fn push_row(row: &Row<'_>, batch: &mut RawBatch, path: &Path) -> Result<usize, Error> {
     let mut bytes = 0;
     for (i, column) in batch.columns.iter_mut().enumerate() {
-        let value = cell(row, i)?;
+        let value = cell(row, i, path)?;
         bytes += match value {
             RawValue::Text(s) => s.len(),
             RawValue::Bytes(b) => b.len(),
@@ -268,23 +271,14 @@ fn push_row(row: &SqliteRow, batch: &mut RawBatch) -> Result<usize, Error> {
 }
 
 /// A cell by its storage class.
-fn cell(row: &SqliteRow, index: usize) -> Result<RawValue<'_>, Error> {
-    let raw = || row.try_get_raw(index).map_err(|source| Error::Engine { action: "decode a cell of", source });
-    let decode = |source| Error::Engine { action: "decode a cell of", source: sqlx::Error::Decode(source) };
-    let value = raw()?;
-    if value.is_null() {
-        return Ok(RawValue::Null);
-    }
-    let class = value.type_info().into_owned();
-    Ok(match class.name() {
-        "INTEGER" => RawValue::Int(<i64 as Decode<Sqlite>>::decode(value).map_err(decode)?),
-        "REAL" => RawValue::Real(<f64 as Decode<Sqlite>>::decode(value).map_err(decode)?),
-        "TEXT" => match <&str as Decode<Sqlite>>::decode(value) {
-            Ok(text) => RawValue::Text(text),
-            // Text that is not UTF-8 exists in real databases; the mapping quarantines it.
-            Err(_) => RawValue::Bytes(<&[u8] as Decode<Sqlite>>::decode(raw()?).map_err(decode)?),
-        },
-        _ => RawValue::Bytes(<&[u8] as Decode<Sqlite>>::decode(value).map_err(decode)?),
+fn cell<'r>(row: &'r Row<'_>, index: usize, path: &Path) -> Result<RawValue<'r>, Error> {
+    Ok(match row.get_ref(index).map_err(|e| engine(path, "decode a cell of", e))? {
+        ValueRef::Null => RawValue::Null,
+        ValueRef::Integer(n) => RawValue::Int(n),
+        ValueRef::Real(x) => RawValue::Real(x),
+        // Text that is not UTF-8 exists in real databases; the mapping quarantines it.
+        ValueRef::Text(text) => std::str::from_utf8(text).map_or(RawValue::Bytes(text), RawValue::Text),
+        ValueRef::Blob(bytes) => RawValue::Bytes(bytes),
     })
 }
 
@@ -324,11 +318,12 @@ fn check_file(path: &Path) -> Result<(), Error> {
 }
 
 /// Sorts an engine error by SQLite's primary result code.
-fn engine(path: &Path, action: &'static str, error: sqlx::Error) -> Error {
+fn engine(path: &Path, action: &'static str, error: rusqlite::Error) -> Error {
     let (code, message) = match &error {
-        sqlx::Error::Database(e) => {
-            (e.code().and_then(|c| c.parse::<u32>().ok()).map(|c| c & 0xff), e.message().to_owned())
+        rusqlite::Error::SqliteFailure(e, message) => {
+            (Some(e.extended_code & 0xff), message.clone().unwrap_or_else(|| e.to_string()))
         }
+        rusqlite::Error::SqlInputError { error, msg, .. } => (Some(error.extended_code & 0xff), msg.clone()),
         _ => (None, String::new()),
     };
     let path = path.to_owned();
@@ -339,7 +334,7 @@ fn engine(path: &Path, action: &'static str, error: sqlx::Error) -> Error {
         Some(10 | 11) => Error::Corrupt { path, message },
         Some(26) => Error::NotADatabase { path },
         Some(_) if action == "query" => Error::Sql { message },
-        _ => Error::Engine { action, source: error },
+        _ => Error::Engine { action, source: Box::new(error) },
     }
 }
 

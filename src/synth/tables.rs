@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::Arguments as _;
-use sqlx::sqlite::SqliteArguments;
+use rusqlite::types::Value;
 use tokio::sync::mpsc;
 
 use super::Error;
@@ -144,7 +143,7 @@ pub(super) struct Batch {
     /// How many rows.
     pub(super) rows: usize,
     /// Their values, row after row.
-    pub(super) arguments: SqliteArguments,
+    pub(super) values: Vec<Value>,
     /// Orders finished since the last batch, for the progress display.
     pub(super) orders: u64,
 }
@@ -152,7 +151,7 @@ pub(super) struct Batch {
 /// Where generators put rows; hands full batches to the writer.
 pub(super) struct Sink {
     sender: mpsc::Sender<Batch>,
-    open: Vec<(usize, SqliteArguments)>,
+    open: Vec<(usize, Vec<Value>)>,
     counts: Vec<u64>,
     /// Orders not yet reported to the progress display.
     pub(super) orders: u64,
@@ -177,21 +176,20 @@ impl Sink {
     /// Adds one row; the cells are in the order of the columns.
     pub(super) fn push<const N: usize>(&mut self, table: T, row: [Cell; N]) -> Result<(), Error> {
         debug_assert_eq!(N, table.table().columns.len(), "row of {}", table.table().name);
-        let (rows, arguments) = &mut self.open[table as usize];
+        let (rows, values) = &mut self.open[table as usize];
         if *rows == 0 {
-            arguments.reserve(PARAMETERS_MAX, 0);
+            values.reserve(PARAMETERS_MAX);
         }
         for cell in row {
-            match cell {
-                Cell::Null => arguments.add(None::<i64>),
-                Cell::Int(i) => arguments.add(i),
-                Cell::Yuan(fen) if fen % 100 == 0 => arguments.add(fen / 100),
-                Cell::Yuan(fen) => arguments.add(fen as f64 / 100.0),
-                Cell::Text(text) => arguments.add(text),
-                Cell::Word(text) => arguments.add(text),
-                Cell::Time(time) => arguments.add(time.text()),
-            }
-            .map_err(Error::encode)?;
+            values.push(match cell {
+                Cell::Null => Value::Null,
+                Cell::Int(i) => Value::Integer(i),
+                Cell::Yuan(fen) if fen % 100 == 0 => Value::Integer(fen / 100),
+                Cell::Yuan(fen) => Value::Real(fen as f64 / 100.0),
+                Cell::Text(text) => Value::Text(text),
+                Cell::Word(text) => Value::Text(text.into()),
+                Cell::Time(time) => Value::Text(time.text()),
+            });
         }
         *rows += 1;
         self.counts[table as usize] += 1;
@@ -202,11 +200,11 @@ impl Sink {
     }
 
     fn flush(&mut self, table: T) -> Result<(), Error> {
-        let (rows, arguments) = std::mem::take(&mut self.open[table as usize]);
+        let (rows, values) = std::mem::take(&mut self.open[table as usize]);
         if rows == 0 {
             return Ok(());
         }
-        let batch = Batch { table, rows, arguments, orders: std::mem::take(&mut self.orders) };
+        let batch = Batch { table, rows, values, orders: std::mem::take(&mut self.orders) };
         // The receiver is gone only when the writer failed or was interrupted; its error is the one to report.
         self.sender.blocking_send(batch).map_err(|_| Error::WriterGone)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+use rusqlite::Connection;
 
 use super::*;
 use crate::progress::Hidden;
@@ -30,8 +30,8 @@ fn digests(dir: &Path) -> BTreeMap<String, String> {
     out
 }
 
-async fn number(connection: &mut SqliteConnection, sql: &str) -> i64 {
-    sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.unwrap().get(0)
+fn number(connection: &Connection, sql: &str) -> i64 {
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// The same seed gives the same bytes, database included; another selection of faults gives another merchant.
@@ -69,13 +69,11 @@ async fn faults_of_every_kind_or_none() {
 async fn mapping_fits_the_database() {
     let dir = tempfile::tempdir().unwrap();
     let summary = sample(dir.path(), "s", FaultSelection::All).await;
-    let mut db = SqliteConnection::connect(&format!("sqlite://{}", dir.path().join("s/source/shop.db").display()))
-        .await
-        .unwrap();
+    let db = Connection::open(dir.path().join("s/source/shop.db")).unwrap();
     let mapping: toml::Table = files::MAPPING.parse().unwrap();
     for (name, part) in mapping["dataset"].as_table().unwrap() {
         let sql = part["sql"]["sqlite"].as_str().unwrap();
-        let n = number(&mut db, &format!("SELECT COUNT(*) FROM ({sql})")).await;
+        let n = number(&db, &format!("SELECT COUNT(*) FROM ({sql})"));
         assert_eq!(n as u64, summary.rows[name], "{name}");
     }
 }
@@ -86,9 +84,7 @@ async fn mapping_fits_the_database() {
 async fn money_identities() {
     let dir = tempfile::tempdir().unwrap();
     sample(dir.path(), "s", FaultSelection::None).await;
-    let mut db = SqliteConnection::connect(&format!("sqlite://{}", dir.path().join("s/source/shop.db").display()))
-        .await
-        .unwrap();
+    let db = Connection::open(dir.path().join("s/source/shop.db")).unwrap();
     for sql in [
         "SELECT COALESCE(SUM(amt_cent), 0) FROM t_ledger WHERE acc_type = 1",
         "SELECT (SELECT COALESCE(SUM(amt_cent), 0) FROM t_ledger WHERE acc_type = 4) - (SELECT SUM(CAST(ROUND(balance * 100) AS INTEGER)) FROM t_member)",
@@ -100,7 +96,7 @@ async fn money_identities() {
         "SELECT COUNT(*) FROM t_ledger WHERE book_time >= '2026-10-01'",
         "SELECT COUNT(*) FROM (SELECT out_trade_no FROM t_pay GROUP BY 1, mch_no HAVING COUNT(*) > 1)",
     ] {
-        assert_eq!(number(&mut db, sql).await, 0, "{sql}");
+        assert_eq!(number(&db, sql), 0, "{sql}");
     }
 }
 

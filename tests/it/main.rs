@@ -4,6 +4,7 @@
 mod account;
 mod bag;
 mod commands;
+mod engines;
 mod golden;
 mod independent;
 mod layering;
@@ -12,5 +13,6 @@ mod pack;
 mod replay;
 mod schema_page;
 mod sealing;
+mod servers;
 mod support;
 mod tampering;

@@ -12,9 +12,9 @@ use sealport::clock::{FixedClock, SeededRandom};
 use sealport::model::Lang;
 use sealport::ops::{self, Env, Notices};
 use sealport::progress::{Cancel, Hidden};
-use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::bag::at;
+use crate::support::sql;
 
 struct Deaf;
 impl Notices for Deaf {
@@ -30,6 +30,7 @@ fn env() -> Env {
         cancel: Cancel::default(),
         lang: Lang::En,
         secrets: None,
+        passwords: Arc::new(ops::NoPasswords),
         executable: None,
     }
 }
@@ -81,17 +82,12 @@ async fn case(dir: &Path, conversions: &str) -> Env {
     fs::write(dir.join("case.toml"), CASE).unwrap();
     fs::write(dir.join("mapping.toml"), MAPPING.replace("CONV", conversions)).unwrap();
     fs::write(dir.join("export/stores.csv"), "store_ref,name\nzhao.min.stand,booth of zhang.wei.shop\n").unwrap();
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("shop.db")).create_if_missing(true);
-    let mut connection = options.connect().await.unwrap();
-    sqlx::raw_sql(
+    sql(
+        &dir.join("shop.db"),
         "CREATE TABLE store (id TEXT, title TEXT, deleted INTEGER); CREATE TABLE kiosk (id TEXT); CREATE TABLE log (id TEXT, txt TEXT);
          INSERT INTO store VALUES ('zhang.wei.shop', 'formerly wang.fang.shop', 0), ('wang.fang.shop', 'x', 7);
          INSERT INTO kiosk VALUES ('li.qiang.kiosk'); INSERT INTO log VALUES ('1', 'li.qiang.kiosk closed zhao.min.stand');",
-    )
-    .execute(&mut connection)
-    .await
-    .unwrap();
-    connection.close().await.unwrap();
+    );
     ops::keys::new(&env, &dir.join("secrets"), &dir.join("keyring")).unwrap();
     env
 }

@@ -231,15 +231,9 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
 }
 
 /// Runs statements on a database of the case.
-pub(crate) fn sql(file: &Path, statements: &'static str) {
-    use sqlx::{Connection as _, Executor as _};
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        connection.execute(statements).await.unwrap();
-        connection.close().await.unwrap();
-    });
+pub(crate) fn sql(file: &Path, statements: &str) {
+    let connection = rusqlite::Connection::open(file).unwrap();
+    connection.execute_batch(statements).unwrap();
 }
 
 /// Whether a text has Chinese in it.

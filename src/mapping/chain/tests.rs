@@ -19,7 +19,10 @@ fn mapping(sql: &str, rest: &str) -> String {
 }
 
 fn part(rest: &str) -> Part {
-    let mapping = Mapping::parse("log.toml", &mapping(SELECT, rest)).unwrap().bind(&BTreeMap::new()).unwrap();
+    let mapping = Mapping::parse("log.toml", &mapping(SELECT, rest))
+        .unwrap()
+        .bind(crate::model::Engine::Sqlite, &BTreeMap::new())
+        .unwrap();
     mapping.parts()[0].clone()
 }
 
@@ -93,7 +96,10 @@ fn rows_are_recomputed() {
 #[test]
 fn no_formula_no_verdict() {
     let sql = SELECT.replace(" l.who AS chain_src_who,", "");
-    let mapping = Mapping::parse("log.toml", &mapping(&sql, "")).unwrap().bind(&BTreeMap::new()).unwrap();
+    let mapping = Mapping::parse("log.toml", &mapping(&sql, ""))
+        .unwrap()
+        .bind(crate::model::Engine::Sqlite, &BTreeMap::new())
+        .unwrap();
     let part = &mapping.parts()[0];
     let mut raw = RawBatch::new(7);
     raw.columns.iter_mut().for_each(|c| c.push(RawValue::Text("2026-03-01 00:00:00")));

@@ -18,8 +18,9 @@ use crate::model::Digest;
 use crate::ops::Error;
 use crate::pseudonym::{LeakHit, RedactionCounts, Skipped};
 use crate::schema;
+use crate::source::RowSource;
 use crate::source::bills::Bill;
-use crate::source::sqlite::{SourceDescription, SqliteSource, TableInfo};
+use crate::source::database::{SourceDescription, TableInfo};
 
 /// One supply of rows and what became of it.
 #[derive(Debug)]
@@ -128,6 +129,8 @@ struct SourceRecord {
     zone: String,
     zone_evidence: Option<String>,
     tables: Vec<TableInfo>,
+    /// Tables outside the snapshot that changed while they were read.
+    moved: Vec<String>,
 }
 
 /// Everything counted so far.
@@ -147,7 +150,7 @@ pub(super) struct Account {
 
 impl Account {
     /// Looks at every source: version, settings, all tables with their row counts; checks what mappings require.
-    pub(super) async fn start(case: &Case, plan: &Plan, databases: &mut [SqliteSource]) -> Result<Self, Error> {
+    pub(super) async fn start(case: &Case, plan: &Plan, databases: &mut [Box<dyn RowSource>]) -> Result<Self, Error> {
         let mut sources = Vec::new();
         let mut taken = Vec::new();
         let mut expected_rows = 0;
@@ -177,6 +180,7 @@ impl Account {
                 zone: config.mapping.zone().unwrap_or(case.zone).name().to_owned(),
                 zone_evidence: config.mapping.zone_evidence().map(str::to_owned),
                 tables,
+                moved: Vec::new(),
             });
         }
         expected_rows += plan.bills.iter().map(|b| b.rows).sum::<u64>();
@@ -192,6 +196,19 @@ impl Account {
             missing_registers: plan.missing_registers.clone(),
             skipped: Skipped::default(),
         })
+    }
+
+    /// Asks every source which tables outside its snapshot changed meanwhile; returns them as `source.table`.
+    ///
+    /// # Errors
+    /// When a source cannot be asked.
+    pub(super) async fn look_for_moved(&mut self, databases: &mut [Box<dyn RowSource>]) -> Result<Vec<String>, Error> {
+        let mut all = Vec::new();
+        for (record, source) in self.sources.iter_mut().zip(databases) {
+            record.moved = source.moved().await?;
+            all.extend(record.moved.iter().map(|table| format!("{}.{table}", record.name)));
+        }
+        Ok(all)
     }
 
     /// Takes over how many identifiers the leak gate cannot look for.
@@ -412,12 +429,15 @@ impl Account {
                 "engine": s.description.engine,
                 "version": s.description.version,
                 "settings": s.description.settings,
-                "snapshot": "one read transaction",
+                "snapshot": s.description.snapshot,
                 "mapping": s.mapping,
                 "mappingSha256": s.mapping_sha256,
                 "zone": s.zone,
                 "zoneEvidence": s.zone_evidence,
                 "tables": s.tables.len(),
+                "outsideSnapshot": s.tables.iter().filter(|t| !t.is_transactional).map(|t| {
+                    json!({ "table": t.name, "moved": s.moved.contains(&t.name) })
+                }).collect::<Vec<_>>(),
             }));
         }
         for f in &self.feeds {

@@ -15,15 +15,15 @@ use crate::archive::{BagWriter, TableSpec, TableSummary, TableWriter};
 use crate::config::Case;
 use crate::config::case::ProjectRow;
 use crate::crypto;
-use crate::mapping::{self, Converter, PartTotals, Quarantined, control_sql};
+use crate::mapping::{self, Converter, Part, PartTotals, Quarantined, control_sql};
 use crate::ops::inventory::Inventory;
-use crate::ops::{Env, Error, places};
+use crate::ops::{Env, Error, places, sources};
 use crate::progress::{Cancel, Task};
 use crate::pseudonym::{Keys, Pseudonymiser, RedactionCounts};
 use crate::rows::{RawBatch, RawValue};
 use crate::schema::{self, Dataset, Raised};
-use crate::source::sqlite::SqliteSource;
-use crate::source::{CanonicalRows, canonical_files, register};
+use crate::source::database::Select;
+use crate::source::{CanonicalRows, RowSource, canonical_files, register};
 
 /// Batches in flight between two stages.
 const AHEAD: usize = 3;
@@ -150,7 +150,7 @@ impl<'a, 'r> Flow<'a, 'r> {
         &mut self,
         dataset: &'static Dataset,
         feeds: &[Feed],
-        databases: &mut [SqliteSource],
+        databases: &mut [Box<dyn RowSource>],
         account: &mut Account,
     ) -> Result<(), Error> {
         self.table(dataset, feeds, None, databases, account).await
@@ -160,7 +160,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     pub(super) async fn inventory(
         &mut self,
         feeds: &[Feed],
-        databases: &mut [SqliteSource],
+        databases: &mut [Box<dyn RowSource>],
         account: &mut Account,
     ) -> Result<(), Error> {
         let dataset = known("record_inventory")?;
@@ -183,7 +183,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     /// Writes `loaded_files`.
     pub(super) async fn loaded_files(
         &mut self,
-        databases: &mut [SqliteSource],
+        databases: &mut [Box<dyn RowSource>],
         account: &mut Account,
     ) -> Result<(), Error> {
         let header = ["file_ref", "dataset_name", "sha256", "expected_sha256", "row_count", "rejected_count"];
@@ -217,7 +217,7 @@ impl<'a, 'r> Flow<'a, 'r> {
         dataset: &'static Dataset,
         feeds: &[Feed],
         own: Option<(&str, CanonicalRows)>,
-        databases: &mut [SqliteSource],
+        databases: &mut [Box<dyn RowSource>],
         account: &mut Account,
     ) -> Result<(), Error> {
         let Some(shared) = self.shared.take() else { return Err(Error::Worker { doing: "opening a table" }) };
@@ -258,7 +258,7 @@ impl<'a, 'r> Flow<'a, 'r> {
         dataset: &'static Dataset,
         feed: &Feed,
         sender: &SyncSender<Item>,
-        databases: &mut [SqliteSource],
+        databases: &mut [Box<dyn RowSource>],
         account: &mut Account,
     ) -> Result<(), Error> {
         self.env.cancel.check()?;
@@ -269,16 +269,11 @@ impl<'a, 'r> Flow<'a, 'r> {
                     return Ok(());
                 };
                 let system = config.mapping.src_system();
-                let header = source.columns_of(&part.sql).await.map_err(|source| Error::Select {
-                    dataset: dataset.name.into(),
-                    table: part.table.clone(),
-                    source: Box::new(source),
-                })?;
+                let header = sources::header(source.as_mut(), dataset.name, &part.table, &part.sql).await?;
                 let converter = Converter::new(part, &header, &context(self.case, &system, self.keys))?;
-                let totals =
-                    query(source, &part.sql, &part.values, converter, sender.clone(), &self.env.cancel).await?;
+                let totals = query(source.as_mut(), part, converter, sender.clone(), &self.env.cancel).await?;
                 let control = control_sql(part);
-                let answer = source.scalar_row(&control.sql, &control.values).await?;
+                let answer = source.first_row(Select { sql: &control.sql, values: &control.values }).await?;
                 account.feed(FeedRecord::query(dataset.name, &config.name, part, totals, control.totals(&answer)?));
             }
             Feed::File { source, file } => {
@@ -390,9 +385,8 @@ fn convert(converter: &mut Converter, batch: &RawBatch, sender: &SyncSender<Item
 
 /// Reads a SELECT on this thread and converts it on another.
 async fn query(
-    source: &mut SqliteSource,
-    sql: &str,
-    values: &[String],
+    source: &mut dyn RowSource,
+    part: &Part,
     mut converter: Converter,
     sender: SyncSender<Item>,
     cancel: &Cancel,
@@ -404,7 +398,7 @@ async fn query(
         }
         Ok::<PartTotals, Error>(converter.totals().clone())
     });
-    let read = source.read(sql, values, raw, cancel).await;
+    let read = source.read(Select { sql: &part.sql, values: &part.values }, raw, cancel).await;
     let converted = converting.await.map_err(|_| Error::Worker { doing: "converting rows" })?;
     // An interruption or a failed conversion both close the channel; the reader's "receiver gone" is not the cause.
     match (read, converted) {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
 
-use super::super::{Error, places};
+use super::super::{Error, places, sources};
 use crate::config::Case;
-use crate::config::case::{ProjectRow, SourceLocation};
+use crate::config::case::{ProjectRow, SourceConfig, SourceLocation};
 use crate::fsio;
 use crate::mapping::{Mapping, Part};
 use crate::schema::{self, Dataset, Raised};
@@ -37,7 +37,7 @@ pub(super) enum Feed {
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) name: String,
-    pub(super) path: PathBuf,
+    pub(super) config: SourceConfig,
     pub(super) mapping: Mapping,
     /// SHA-256 of the mapping file.
     pub(super) mapping_sha256: String,
@@ -59,17 +59,18 @@ pub(super) struct Plan {
     pub(super) missing_registers: Vec<String>,
 }
 
-const MAPPING_BYTES_MAX: u64 = 16 << 20;
+/// A list of digests beside bills is short.
+const SUMS_BYTES_MAX: u64 = 16 << 20;
 
 impl Plan {
     /// Reads mappings, lists files and inspects bills; nothing is extracted yet.
     pub(super) fn of(case: &Case) -> Result<Self, Error> {
         let mut plan = Self::default();
         for config in &case.sources {
-            match (&config.location, &config.mapping) {
-                (SourceLocation::Sqlite(path), Some(file)) => {
-                    let mapping = Mapping::load(file)?.bind(&config.params)?;
-                    let bytes = fsio::read_bounded(file, MAPPING_BYTES_MAX)?;
+            match (&config.location, sources::engine(config), &config.mapping) {
+                (_, Some(engine), Some(reference)) => {
+                    let (mapping, mapping_sha256) = sources::load_mapping(reference)?;
+                    let mapping = mapping.bind(engine, &config.params)?;
                     plan.absent.extend(mapping.absent().clone());
                     let database = plan.databases.len();
                     for part in mapping.parts() {
@@ -77,14 +78,15 @@ impl Plan {
                     }
                     plan.databases.push(Database {
                         name: config.name.clone(),
-                        path: path.clone(),
+                        config: config.clone(),
                         mapping,
-                        mapping_sha256: crate::crypto::sha256(&bytes).to_string(),
+                        mapping_sha256,
                     });
                 }
-                (SourceLocation::Sqlite(_), None) => {}
-                (SourceLocation::ParquetDir(dir), _) => plan.files(&config.name, dir, FileKind::Parquet)?,
-                (SourceLocation::CsvDir(dir), _) => plan.files(&config.name, dir, FileKind::Csv)?,
+                (SourceLocation::ParquetDir(dir), ..) => plan.files(&config.name, dir, FileKind::Parquet)?,
+                (SourceLocation::CsvDir(dir), ..) => plan.files(&config.name, dir, FileKind::Csv)?,
+                // A database without a mapping is a mistake that reading the case reports.
+                (SourceLocation::Sqlite(_) | SourceLocation::Server { .. }, ..) => {}
             }
         }
         plan.add_bills(case)?;
@@ -266,7 +268,7 @@ fn walk(dir: &Path, depth: usize, visit: &mut dyn FnMut(&Path)) -> Result<(), Er
 /// The SHA-1 that `SHA1SUMS` beside a bill states for it.
 fn stated_sha1(path: &Path) -> Result<Option<String>, Error> {
     let Some(sums) = path.parent().map(|p| p.join("SHA1SUMS")).filter(|p| p.exists()) else { return Ok(None) };
-    let text = fsio::read_text(&sums, MAPPING_BYTES_MAX)?;
+    let text = fsio::read_text(&sums, SUMS_BYTES_MAX)?;
     let name = places::name(path);
     for line in text.lines() {
         if let Some((digest, file)) = line.split_once(' ')

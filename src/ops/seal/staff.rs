@@ -7,20 +7,20 @@ use tokio::sync::mpsc;
 use super::plan::{Feed, Plan};
 use crate::config::Case;
 use crate::mapping::{self, StaffReader, staff_sql};
-use crate::ops::{Env, Error};
+use crate::ops::{Env, Error, sources};
 use crate::progress::Stage;
 use crate::pseudonym::{IdentifierKind, Keys, StaffMatcher, StaffMatcherBuilder};
 use crate::rows::{RawBatch, RawValue};
 use crate::schema::{self, Class, Dataset, Raised};
-use crate::source::sqlite::SqliteSource;
-use crate::source::{canonical_files, register};
+use crate::source::database::Select;
+use crate::source::{RowSource, canonical_files, register};
 
 /// Builds the matcher from every column of class staff.
 pub(super) async fn identifiers(
     env: &Env,
     case: &Case,
     plan: &Plan,
-    databases: &mut [SqliteSource],
+    databases: &mut [Box<dyn RowSource>],
     keys: &Keys,
 ) -> Result<StaffMatcher, Error> {
     let task = env.progress.start(Stage::ReadStaff, None);
@@ -37,14 +37,11 @@ pub(super) async fn identifiers(
                     let Some(source) = databases.get_mut(*database) else { continue };
                     let system = plan.databases.get(*database).map(|d| d.mapping.src_system()).unwrap_or_default();
                     let context = super::flow::context(case, &system, keys);
-                    let header = source.columns_of(&query.sql).await.map_err(|source| Error::Select {
-                        dataset: dataset.name.into(),
-                        table: part.table.clone(),
-                        source: Box::new(source),
-                    })?;
+                    let header = sources::header(source.as_mut(), dataset.name, &part.table, &query.sql).await?;
                     let mut reader = StaffReader::new(part, &header, &context)?;
                     let (sender, mut receiver) = mpsc::channel::<RawBatch>(4);
-                    let read = source.read(&query.sql, &query.values, sender, &env.cancel);
+                    let select = Select { sql: &query.sql, values: &query.values };
+                    let read = source.read(select, sender, &env.cancel);
                     let take = async {
                         while let Some(batch) = receiver.recv().await {
                             task.advance(batch.rows() as u64);

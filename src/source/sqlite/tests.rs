@@ -1,25 +1,25 @@
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use rusqlite::Connection;
 
 use super::*;
 use crate::hint::Hint;
 use crate::model::{Exit, Lang};
 
-async fn database(dir: &Path, sql: &str) -> PathBuf {
+fn database(dir: &Path, sql: &str) -> PathBuf {
     let path = dir.join("shop.db");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let mut connection: SqliteConnection = options.connect().await.unwrap();
-    connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
-    connection.close().await.unwrap();
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
     path
+}
+
+fn select<'a>(sql: &'a str, values: &'a [String]) -> Select<'a> {
+    Select { sql, values }
 }
 
 async fn read_all(source: &mut SqliteSource, sql: &str, params: &[String]) -> Result<Vec<RawBatch>, Error> {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
     let cancel = Cancel::default();
-    let (result, batches) = futures::join!(source.read(sql, params, sender, &cancel), async {
+    let (result, batches) = futures::join!(source.read(select(sql, params), sender, &cancel), async {
         let mut batches = Vec::new();
         while let Some(batch) = receiver.recv().await {
             batches.push(batch);
@@ -40,8 +40,7 @@ async fn cells_by_storage_class() {
         dir.path(),
         "CREATE TABLE t (a DATETIME, b BOOLEAN, c BLOB, d TEXT, e);
          INSERT INTO t VALUES ('2021-01-28', 7, x'00ff', CAST(x'ff' AS TEXT), NULL), (1.5, 'x', '', '', x'')",
-    )
-    .await;
+    );
     let mut source = SqliteSource::open(&path).await.unwrap();
     let batches = read_all(&mut source, "SELECT * FROM t ORDER BY rowid", &[]).await.unwrap();
     let row = |i| batches[0].columns.iter().map(|c| c.get(i)).collect::<Vec<_>>();
@@ -59,9 +58,11 @@ async fn cells_by_storage_class() {
         row(1),
         [RawValue::Real(1.5), RawValue::Text("x"), RawValue::Text(""), RawValue::Text(""), RawValue::Bytes(&[])]
     );
-    assert_eq!(source.columns_of("SELECT a, 1 AS one FROM t").await.unwrap(), ["a", "one"]);
+    let columns = source.columns("SELECT a, 1 AS one FROM t").await.unwrap();
+    let named = |name: &str, type_name: &str| SourceColumn { name: name.into(), type_name: type_name.into() };
+    assert_eq!(columns, [named("a", "DATETIME"), named("one", "")]);
     assert_eq!(
-        source.scalar_row("SELECT COUNT(*), SUM(b), NULL FROM t WHERE a <> ?1", &["zz".into()]).await.unwrap(),
+        source.first_row(select("SELECT COUNT(*), SUM(b), NULL FROM t WHERE a <> ?1", &["zz".into()])).await.unwrap(),
         [Some("2".into()), Some("7".into()), None]
     );
 }
@@ -74,11 +75,9 @@ async fn tables_and_snapshot() {
         dir.path(),
         "PRAGMA journal_mode = WAL; CREATE TABLE \"or\"\"der\" (id INTEGER PRIMARY KEY, g AS (id * 2)); CREATE TABLE b (x);
          INSERT INTO b VALUES (1), (2)",
-    )
-    .await;
+    );
     let mut source = SqliteSource::open(&path).await.unwrap();
-    let mut writer = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
-    writer.execute("INSERT INTO b VALUES (3)").await.unwrap();
+    Connection::open(&path).unwrap().execute_batch("INSERT INTO b VALUES (3)").unwrap();
     let tables = source.tables().await.unwrap();
     assert_eq!(tables.iter().map(|t| (t.name.as_str(), t.rows)).collect::<Vec<_>>(), [("b", 2), ("or\"der", 0)]);
     assert_eq!(tables[1].columns.iter().map(|c| c.0.as_str()).collect::<Vec<_>>(), ["id", "g"]);
@@ -92,7 +91,7 @@ async fn tables_and_snapshot() {
 #[tokio::test]
 async fn batches_and_cancel() {
     let dir = tempfile::tempdir().unwrap();
-    let path = database(dir.path(), "CREATE TABLE t (a)").await;
+    let path = database(dir.path(), "CREATE TABLE t (a)");
     let mut source = SqliteSource::open(&path).await.unwrap();
     let sql = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i, 'x' FROM n";
     let batches = read_all(&mut source, sql, &[]).await.unwrap();
@@ -101,12 +100,12 @@ async fn batches_and_cancel() {
     let cancel = Cancel::default();
     cancel.request();
     let (sender, _receiver) = tokio::sync::mpsc::channel(8);
-    assert!(matches!(source.read(sql, &[], sender, &cancel).await, Err(Error::Interrupted(_))));
+    assert!(matches!(source.read(select(sql, &[]), sender, &cancel).await, Err(Error::Interrupted(_))));
     let (sender, receiver) = tokio::sync::mpsc::channel(8);
     drop(receiver);
-    assert!(matches!(source.read(sql, &[], sender, &Cancel::default()).await, Err(Error::ReceiverGone)));
+    assert!(matches!(source.read(select(sql, &[]), sender, &Cancel::default()).await, Err(Error::ReceiverGone)));
     // The object is still usable after both.
-    assert_eq!(source.scalar_row("SELECT 1", &[]).await.unwrap(), [Some("1".into())]);
+    assert_eq!(source.first_row(select("SELECT 1", &[])).await.unwrap(), [Some("1".into())]);
 }
 
 /// Each kind of bad file has its own error, a next step and an exit code.
@@ -115,7 +114,7 @@ async fn bad_files() {
     let dir = tempfile::tempdir().unwrap();
     let sql = "CREATE TABLE t (a TEXT);
         WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT 'some text ' || i FROM n";
-    let good = database(dir.path(), sql).await;
+    let good = database(dir.path(), sql);
     let bytes = std::fs::read(&good).unwrap();
     let case = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
@@ -152,13 +151,13 @@ async fn bad_files() {
 #[tokio::test]
 async fn statements_are_reads() {
     let dir = tempfile::tempdir().unwrap();
-    let path = database(dir.path(), "CREATE TABLE t (a)").await;
+    let path = database(dir.path(), "CREATE TABLE t (a)");
     let before = std::fs::read(&path).unwrap();
     let mut source = SqliteSource::open(&path).await.unwrap();
-    assert!(matches!(source.columns_of("COMMIT").await, Err(Error::NotARead { .. })));
-    let missing = source.columns_of("SELECT nothing FROM t").await.unwrap_err();
+    assert!(matches!(source.columns("COMMIT").await, Err(Error::NotARead { .. })));
+    let missing = source.columns("SELECT nothing FROM t").await.unwrap_err();
     assert!(missing.to_string().contains("nothing"), "{missing}");
-    let write = source.scalar_row("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x RETURNING a", &[]).await;
+    let write = source.first_row(select("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x RETURNING a", &[])).await;
     assert!(write.is_err());
     drop(source);
     assert_eq!(std::fs::read(&path).unwrap(), before);

@@ -1,0 +1,134 @@
+//! Databases of a case: the mapping that reads one, its password, and the one view in which it is read.
+
+use std::path::Path;
+
+use super::{Env, Error};
+use crate::config::case::{MappingRef, SourceConfig, SourceLocation};
+use crate::crypto::{self, Secret};
+use crate::fsio;
+use crate::mapping::{Mapping, preset};
+use crate::model::{Engine, Lang};
+use crate::source::database::Location;
+use crate::source::{self, Address, RowSource};
+
+const MAPPING_BYTES_MAX: u64 = 16 << 20;
+const PASSWORD_BYTES_MAX: u64 = 4096;
+
+/// The engine of a source, if it is a database.
+pub(super) fn engine(config: &SourceConfig) -> Option<Engine> {
+    match &config.location {
+        SourceLocation::Sqlite(_) => Some(Engine::Sqlite),
+        SourceLocation::Server { engine, .. } => Some(*engine),
+        SourceLocation::ParquetDir(_) | SourceLocation::CsvDir(_) => None,
+    }
+}
+
+/// A mapping as named in a case or on the command line, with the SHA-256 of its text.
+///
+/// # Errors
+/// Every mistake of the file; a preset that does not exist.
+pub(super) fn load_mapping(reference: &MappingRef) -> Result<(Mapping, String), Error> {
+    let (mapping, bytes) = match reference {
+        MappingRef::File(file) => (Mapping::load(file)?, fsio::read_bounded(file, MAPPING_BYTES_MAX)?),
+        MappingRef::Preset(id) => {
+            let text = preset::text(id).ok_or_else(|| {
+                let known: Vec<&str> = preset::list().map(|p| p.id).collect();
+                Error::usage(
+                    format!("no preset is called `{id}`"),
+                    format!("可用的预设：{}；或用 `mapping = \"文件\"`。", known.join("、")),
+                    format!("accepted: {}; or name a file with `mapping = \"FILE\"`", known.join(", ")),
+                )
+            })?;
+            (Mapping::parse(&format!("preset:{id}"), text)?, text.as_bytes().to_vec())
+        }
+    };
+    Ok((mapping, crypto::sha256(&bytes).to_string()))
+}
+
+/// Opens the database of a source, asking for a password only where the server wants one that was not given.
+///
+/// # Errors
+/// What keeps it from being reached or read.
+pub(super) async fn open(env: &Env, config: &SourceConfig) -> Result<Box<dyn RowSource>, Error> {
+    match &config.location {
+        SourceLocation::Sqlite(path) => Ok(source::open(&Location::Sqlite(path.clone())).await?),
+        SourceLocation::Server { engine, url, password_file } => {
+            let mut password = env.passwords.given(&config.name);
+            if let (None, Some(file)) = (&password, password_file) {
+                password = Some(read_password(file)?);
+            }
+            let was_given = password.is_some();
+            let mut address = Address { engine: *engine, url: url.clone(), password };
+            let opened = match source::open(&Location::Server(address.clone())).await {
+                Err(source::Error::AccessDenied { .. }) if !was_given => {
+                    address.password = env.passwords.ask(&config.name);
+                    if address.password.is_none() {
+                        return Err(source::Error::AccessDenied { engine: engine.word() }.into());
+                    }
+                    source::open(&Location::Server(address)).await?
+                }
+                other => other?,
+            };
+            warn_of_plain_text(env, config, url, opened.as_ref());
+            Ok(opened)
+        }
+        SourceLocation::ParquetDir(_) | SourceLocation::CsvDir(_) => {
+            Err(Error::Worker { doing: "opening a folder as a database" })
+        }
+    }
+}
+
+/// The names of the columns a SELECT of a mapping returns.
+///
+/// # Errors
+/// [`Error::Select`] with what the engine says about it.
+pub(super) async fn header(
+    source: &mut dyn RowSource,
+    dataset: &str,
+    table: &str,
+    sql: &str,
+) -> Result<Vec<String>, Error> {
+    let columns = source.columns(sql).await.map_err(|source| Error::Select {
+        dataset: dataset.into(),
+        table: table.into(),
+        source: Box::new(source),
+    })?;
+    Ok(columns.into_iter().map(|c| c.name).collect())
+}
+
+/// Rows of people cross the network in the clear: nothing the archive could show, so it is told.
+fn warn_of_plain_text(env: &Env, config: &SourceConfig, url: &url::Url, opened: &dyn RowSource) {
+    let is_here = match url.host() {
+        None => true,
+        Some(url::Host::Domain(name)) => name.is_empty() || name == "localhost" || name.starts_with("%2"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+    } || url.query_pairs().any(|(key, _)| key == "socket");
+    let is_plain = opened.description().settings.get("tls").is_none_or(|v| v == "none");
+    if is_plain && !is_here {
+        let name = &config.name;
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("来源 `{name}` 的连接未加密；请在 url 后加 ?sslmode=verify-full（MySQL：?ssl-mode=VERIFY_IDENTITY）"),
+            Lang::En => format!("the connection to `{name}` is not encrypted; add ?sslmode=verify-full to its url (MySQL: ?ssl-mode=VERIFY_IDENTITY)"),
+        });
+    }
+}
+
+/// The first line of the file; it must not be readable by others.
+fn read_password(file: &Path) -> Result<Secret, Error> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(file).map_err(|e| fsio::Error::io("read", file, e))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(Error::usage(
+                format!("the password file `{}` can be read by others", file.display()),
+                format!("请执行 chmod 600 {}。", file.display()),
+                format!("run chmod 600 {}", file.display()),
+            ));
+        }
+    }
+    let bytes = fsio::read_bounded(file, PASSWORD_BYTES_MAX)?;
+    let line = bytes.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+    Ok(Secret::new(line.to_vec()))
+}
