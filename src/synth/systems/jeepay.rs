@@ -313,7 +313,7 @@ fn refunds(dump: &mut Dump, findings: &mut Findings<'_>, order: &Order, payment:
             &REFUND,
             cells![
                 &id,
-                payment,
+                payment.to_owned(),
                 mch,
                 app,
                 format!("示例商户{}", place + 1),
@@ -362,7 +362,7 @@ fn divide(dump: &mut Dump, record: i64, order: &Order, payment: &str, paid: Loca
         "示例商户1",
         1_i64,
         "wxpay",
-        payment,
+        payment.to_owned(),
         order.payable,
         base,
         format!("B{record}"),
@@ -385,7 +385,7 @@ fn snapshot(dump: &mut Dump, order: &Order, payment: &str, paid: Local, rng: &mu
     let request = json!({ "mchOrderNo": order.no, "amount": order.payable, "sign": rng.hex(32) }).to_string();
     let answer = json!({ "code": 0, "data": { "payOrderId": payment }, "sign": rng.hex(32) }).to_string();
     let row = cells![
-        payment,
+        payment.to_owned(),
         1_i64,
         &request,
         order.created,
