@@ -8,6 +8,7 @@
 //!
 //! To add a system: a file beside this one with a [`System`], and a line in [`SYSTEMS`].
 
+mod crmeb;
 mod jeepay;
 mod litemall;
 mod ruoyi;
@@ -74,7 +75,7 @@ enum Project {
 }
 
 /// All systems, in name order.
-const SYSTEMS: &[System] = &[jeepay::SYSTEM, litemall::SYSTEM, ruoyi::SYSTEM];
+const SYSTEMS: &[System] = &[crmeb::SYSTEM, jeepay::SYSTEM, litemall::SYSTEM, ruoyi::SYSTEM];
 
 /// Names of the systems samples can be made for.
 pub fn names() -> Vec<&'static str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::sql::{Dialect, Dump, Table};
+use super::sql::{Dialect, Dump};
 use super::story::{Close, Deed, Order, Platform, Refund, RefundState, Story, in_window};
 use super::{Findings, Project, System};
 use crate::synth::Error;

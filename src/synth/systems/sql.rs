@@ -79,6 +79,45 @@ pub(super) struct Table {
     pub(super) columns: &'static [&'static str],
 }
 
+/// How many words a text has.
+pub(super) const fn count(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut i, mut n) = (0, 1);
+    while i < bytes.len() {
+        if bytes[i] == b' ' {
+            n += 1;
+        }
+        i += 1;
+    }
+    n
+}
+
+/// The words of a text.
+pub(super) const fn words<const N: usize>(text: &'static str) -> [&'static str; N] {
+    let bytes = text.as_bytes();
+    let mut out = [""; N];
+    let (mut start, mut i, mut n) = (0, 0, 0);
+    while i <= bytes.len() {
+        if i == bytes.len() || bytes[i] == b' ' {
+            let (head, _) = text.split_at(i);
+            let (_, word) = head.split_at(start);
+            out[n] = word;
+            n += 1;
+            start = i + 1;
+        }
+        i += 1;
+    }
+    out
+}
+
+/// Declares tables as statics: `ID "table": "column column";`.
+macro_rules! tables {
+    ($($id:ident $name:literal: $columns:literal;)+) => { $(
+        pub(super) static $id: Table = Table { name: $name, columns: &words::<{ count($columns) }>($columns) };
+    )+ };
+}
+pub(super) use tables;
+
 /// The file of statements.
 pub(super) struct Dump {
     dialect: Dialect,

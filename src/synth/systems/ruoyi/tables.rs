@@ -1,44 +1,6 @@
 //! The tables of ruoyi-vue-pro that the sample fills, with the columns it writes.
 
-use super::Table;
-
-/// Declares tables as statics.
-macro_rules! tables {
-    ($($id:ident $name:literal: $columns:literal;)+) => { $(
-        pub(super) static $id: Table = Table { name: $name, columns: &columns::<{ count($columns) }>($columns) };
-    )+ };
-}
-
-/// How many words a text has.
-const fn count(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let (mut i, mut n) = (0, 1);
-    while i < bytes.len() {
-        if bytes[i] == b' ' {
-            n += 1;
-        }
-        i += 1;
-    }
-    n
-}
-
-/// The words of a text.
-const fn columns<const N: usize>(text: &'static str) -> [&'static str; N] {
-    let bytes = text.as_bytes();
-    let mut out = [""; N];
-    let (mut start, mut i, mut n) = (0, 0, 0);
-    while i <= bytes.len() {
-        if i == bytes.len() || bytes[i] == b' ' {
-            let (_, rest) = text.split_at(start);
-            let (word, _) = rest.split_at(i - start);
-            out[n] = word;
-            n += 1;
-            start = i + 1;
-        }
-        i += 1;
-    }
-    out
-}
+use super::super::sql::{Table, count, tables, words};
 
 tables! {
     TENANTS "system_tenant": "id name contact_name contact_mobile status package_id expire_time account_count create_time update_time deleted";
