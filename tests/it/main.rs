@@ -11,6 +11,7 @@ mod layering;
 mod overrides;
 mod pack;
 mod replay;
+mod ruoyi_and_crmeb;
 mod schema_page;
 mod sealing;
 mod servers;
