@@ -16,4 +16,5 @@ mod schema_page;
 mod sealing;
 mod servers;
 mod support;
+mod systems;
 mod tampering;
