@@ -11,7 +11,6 @@ mod layering;
 mod overrides;
 mod pack;
 mod replay;
-mod ruoyi_and_crmeb;
 mod schema_page;
 mod sealing;
 mod servers;

@@ -47,6 +47,8 @@ fn render(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result
     let mut rng = Prng::new(story.seed, "crmeb");
     // Balances are those of customers; nobody observed the balance of the merchant number.
     findings.add("FND-002", format!("{PROJECT}/{MCH}"), "no-observation");
+    // Messages to customers are kept, what the home page shows is not.
+    findings.add("DRG-007", PROJECT, "no-notice");
     settings(dump, &mut rng)?;
     customers(story, dump, &mut rng)?;
     staff(story, dump, findings, &mut rng)?;

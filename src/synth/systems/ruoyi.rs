@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::sql::{Dialect, Dump};
 use super::story::{Close, Deed, Order, Platform, Refund, RefundState, Story, in_window};
-use super::{Findings, Project, System};
+use super::{Findings, Project, System, ZONE, ZONE_EVIDENCE};
 use crate::synth::Error;
 use crate::synth::local::{AS_OF, DAY, HOUR, Local, OPENED};
 use crate::synth::merchant::GOODS;
@@ -35,11 +35,11 @@ const ROLES: [(&str, &str, &[&str]); 3] = [
 pub(super) const SYSTEM: System = System {
     id: "ruoyi-vue-pro",
     dialects: &[Dialect::Mysql, Dialect::Postgres],
-    planted: &["FND-004", "LOG-001", "PRM-001", "PRM-020", "PRM-021", "TXN-001", "TXN-003", "TXN-014", "TXN-018"],
+    planted: &["FND-004", "LOG-001", "PRM-020", "PRM-021", "TXN-001", "TXN-003", "TXN-014", "TXN-018"],
     project: Project::Closing { project_ref: PROJECT, merchant_ref: "900" },
     role: "self-operated",
     channels: &["wechat", "alipay"],
-    params: &[("tenant", "900")],
+    params: &[ZONE, ZONE_EVIDENCE, ("tenant", "900")],
     render,
 };
 
@@ -47,6 +47,8 @@ fn render(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result
     let mut rng = Prng::new(story.seed, "ruoyi-vue-pro");
     // The wallets' observations are of customers; nobody observed the balance of the merchant number.
     findings.add("FND-002", format!("{PROJECT}/{MCH}"), "no-observation");
+    // Announcements are for the back office: what the home page shows is not among them.
+    findings.add("DRG-007", PROJECT, "no-notice");
     merchant(dump, &mut rng)?;
     customers(story, dump, &mut rng)?;
     staff(story, dump, findings, &mut rng)?;
@@ -296,7 +298,7 @@ fn account(
         }
         _ => None,
     };
-    for (at, change) in [(at, change.clone())].into_iter().chain(relation.clone()) {
+    for (at, change) in [(at, change.clone())].into_iter().chain(relation) {
         if in_window(at) {
             findings.add("LOG-001", change.clone(), "device-missing");
             if ip.is_none() {
@@ -304,14 +306,8 @@ fn account(
             }
         }
     }
-    if !in_window(at) || !matches!(deed, Deed::Remove(_)) {
-        return Ok(());
-    }
-    findings.add("PRM-005", change.clone(), "request-time-missing");
-    if person.opened_by != who {
-        for change in [Some(change), relation.map(|(_, change)| change)].into_iter().flatten() {
-            findings.add("PRM-001", change, "not-granter");
-        }
+    if in_window(at) && matches!(deed, Deed::Remove(_)) {
+        findings.add("PRM-005", change, "request-time-missing");
     }
     Ok(())
 }
