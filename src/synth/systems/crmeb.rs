@@ -165,7 +165,7 @@ fn staff(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &mut 
         let id = ADMINS + person.id;
         let role = if person.level == 1 { String::new() } else { (BASE + person.level).to_string() };
         if person.level > 1 {
-            findings.add("LOG-005", format!("admin:{id}:1"), "grant-unlogged");
+            findings.add("LOG-005", format!("account_role:{id}:1"), "grant-unlogged");
         }
         let row = cells![
             id,
