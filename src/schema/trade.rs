@@ -17,6 +17,7 @@ pub(super) const DATASETS: &[Declared] = &[
         columns: &[
             business("order_ref"),
             business("order_no"),
+            business("parent_order_ref").doc("of a part of a split order; then the whole carries no amounts"),
             business("merchant_ref"),
             business("store_ref"),
             business("app_ref"),

@@ -8,8 +8,10 @@
 //!
 //! To add a system: a file beside this one with a [`System`], and a line in [`SYSTEMS`].
 
+mod crmeb;
 mod jeepay;
 mod litemall;
+mod ruoyi;
 mod sql;
 mod story;
 
@@ -58,11 +60,15 @@ struct System {
     /// Roles and channels of the profile.
     role: &'static str,
     channels: &'static [&'static str],
-    /// Parameters of the preset besides `zone` and `zone_evidence`, as TOML pairs.
+    /// Parameters of the preset, as TOML pairs.
     params: &'static [(&'static str, &'static str)],
     /// Writes all rows and lists what a check must find.
     render: fn(&Story, &mut Dump, &mut Findings<'_>) -> Result<(), Error>,
 }
+
+/// Parameters of every preset that reads wall clocks.
+const ZONE: (&str, &str) = ("zone", "Asia/Shanghai");
+const ZONE_EVIDENCE: (&str, &str) = ("zone_evidence", "the generator writes Beijing time");
 
 /// What the case is for.
 enum Project {
@@ -73,7 +79,7 @@ enum Project {
 }
 
 /// All systems, in name order.
-const SYSTEMS: &[System] = &[jeepay::SYSTEM, litemall::SYSTEM];
+const SYSTEMS: &[System] = &[crmeb::SYSTEM, jeepay::SYSTEM, litemall::SYSTEM, ruoyi::SYSTEM];
 
 /// Names of the systems samples can be made for.
 pub fn names() -> Vec<&'static str> {
@@ -216,7 +222,6 @@ stream = "sample-{id}-{seed}"
     }
     let url = spec.url.clone().unwrap_or_else(|| dialect.sample_url(id));
     let _ = write!(text, "\n[[source]]\nname = \"{id}\"\nurl = \"{url}\"\nmapping = \"preset:{id}\"\n\n[source.params]\n");
-    let _ = write!(text, "zone = \"Asia/Shanghai\"\nzone_evidence = \"the generator writes Beijing time\"\n");
     for (name, value) in system.params {
         let _ = writeln!(text, "{name} = \"{value}\"");
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::sql::{Dialect, Dump, Table};
 use super::story::{Deed, Order, Platform, Refund, RefundState, Story, in_window};
-use super::{Findings, Project, System};
+use super::{Findings, Project, System, ZONE, ZONE_EVIDENCE};
 use crate::synth::Error;
 use crate::synth::local::{AS_OF, DAY, HOUR, Local, OPENED, WINDOW};
 use crate::synth::prng::Prng;
@@ -33,7 +33,7 @@ pub(super) const SYSTEM: System = System {
     project: Project::Moving { project_ref: PROJECT, merchant_ref: MERCHANTS[0].0, source_mch_id: MERCHANTS[0].2 },
     role: "self-operated",
     channels: &["wechat", "alipay"],
-    params: &[],
+    params: &[ZONE, ZONE_EVIDENCE],
     render,
 };
 

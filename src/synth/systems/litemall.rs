@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::sql::{Dialect, Dump, Table};
 use super::story::{Close, Deed, Order, RefundState, Story, in_window};
-use super::{Findings, Project, System};
+use super::{Findings, Project, System, ZONE, ZONE_EVIDENCE};
 use crate::synth::Error;
 use crate::synth::local::{AS_OF, Local, OPENED};
 use crate::synth::merchant::GOODS;
@@ -25,7 +25,7 @@ pub(super) const SYSTEM: System = System {
     project: Project::Closing { project_ref: PROJECT, merchant_ref: "litemall" },
     role: "self-operated",
     channels: &["wechat"],
-    params: &[("app_id", "wx00000000000c1b01"), ("mch_id", MCH), ("opened_on", "2025-04-01")],
+    params: &[ZONE, ZONE_EVIDENCE, ("app_id", "wx00000000000c1b01"), ("mch_id", MCH), ("opened_on", "2025-04-01")],
     render,
 };
 

@@ -19,6 +19,8 @@ const ROWS_MAX: usize = 200;
 pub(super) enum Dialect {
     /// MySQL and MariaDB.
     Mysql,
+    /// PostgreSQL.
+    Postgres,
 }
 
 impl Dialect {
@@ -26,6 +28,7 @@ impl Dialect {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Mysql => "mysql",
+            Self::Postgres => "postgres",
         }
     }
 
@@ -33,6 +36,7 @@ impl Dialect {
     pub(super) fn sample_url(self, database: &str) -> String {
         match self {
             Self::Mysql => format!("mysql://reader@127.0.0.1:3306/{database}"),
+            Self::Postgres => format!("postgres://reader@127.0.0.1:5432/{database}"),
         }
     }
 
@@ -40,6 +44,7 @@ impl Dialect {
     fn head(self) -> &'static str {
         match self {
             Self::Mysql => "SET NAMES utf8mb4;\nSET time_zone = '+08:00';\nSTART TRANSACTION;\n",
+            Self::Postgres => "SET client_encoding = 'UTF8';\nSET timezone = 'Asia/Shanghai';\nBEGIN;\n",
         }
     }
 
@@ -47,6 +52,9 @@ impl Dialect {
         match self {
             Self::Mysql => {
                 let _ = write!(out, "`{name}`");
+            }
+            Self::Postgres => {
+                let _ = write!(out, "\"{name}\"");
             }
         }
     }
@@ -71,6 +79,45 @@ pub(super) struct Table {
     pub(super) columns: &'static [&'static str],
 }
 
+/// How many words a text has.
+pub(super) const fn count(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut i, mut n) = (0, 1);
+    while i < bytes.len() {
+        if bytes[i] == b' ' {
+            n += 1;
+        }
+        i += 1;
+    }
+    n
+}
+
+/// The words of a text.
+pub(super) const fn words<const N: usize>(text: &'static str) -> [&'static str; N] {
+    let bytes = text.as_bytes();
+    let mut out = [""; N];
+    let (mut start, mut i, mut n) = (0, 0, 0);
+    while i <= bytes.len() {
+        if i == bytes.len() || bytes[i] == b' ' {
+            let (head, _) = text.split_at(i);
+            let (_, word) = head.split_at(start);
+            out[n] = word;
+            n += 1;
+            start = i + 1;
+        }
+        i += 1;
+    }
+    out
+}
+
+/// Declares tables as statics: `ID "table": "column column";`.
+macro_rules! tables {
+    ($($id:ident $name:literal: $columns:literal;)+) => { $(
+        pub(super) static $id: Table = Table { name: $name, columns: &words::<{ count($columns) }>($columns) };
+    )+ };
+}
+pub(super) use tables;
+
 /// The file of statements.
 pub(super) struct Dump {
     dialect: Dialect,
@@ -93,6 +140,15 @@ impl Dump {
         };
         dump.write(dialect.head())?;
         Ok(dump)
+    }
+
+    /// A truth value: a bit in MySQL, a BOOLEAN in PostgreSQL, which takes no number.
+    pub(super) fn flag(&self, value: bool) -> Cell {
+        match (self.dialect, value) {
+            (Dialect::Mysql, value) => Cell::Int(i64::from(value)),
+            (Dialect::Postgres, true) => Cell::Word("true"),
+            (Dialect::Postgres, false) => Cell::Word("false"),
+        }
     }
 
     /// Adds a row; a cell per column of the table.
@@ -180,5 +236,19 @@ mod tests {
         assert!(text.contains("INSERT INTO `t` (`key`, `b`) VALUES\n(1,'it''s \\\\ {\"a\":1}'),\n(-0.05,NULL),"), "{text}");
         assert_eq!(text.matches("INSERT INTO").count(), 2);
         assert!(text.ends_with("COMMIT;\n"));
+    }
+
+    /// PostgreSQL has its own names, keeps backslashes as they are, and takes truth values as words.
+    #[test]
+    fn postgres() {
+        static T: Table = Table { name: "t", columns: &["key", "b"] };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sql");
+        let mut dump = Dump::create(&path, Dialect::Postgres).unwrap();
+        let paid = dump.flag(true);
+        dump.row(&T, [Cell::Text("it's \\".into()), paid]).unwrap();
+        dump.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("INSERT INTO \"t\" (\"key\", \"b\") VALUES\n('it''s \\','true');"), "{text}");
     }
 }

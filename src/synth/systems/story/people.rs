@@ -13,6 +13,8 @@ const MANAGERS: [i64; 2] = [2, 3];
 const CLERKS: std::ops::RangeInclusive<i64> = 4..=9;
 /// Clerks who leave inside the window.
 const LEAVERS: std::ops::RangeInclusive<i64> = 10..=16;
+/// Stays logged in after the removal.
+const LIVE_SESSION: i64 = 11;
 /// Logs in after the removal.
 const GHOST_LOGIN: i64 = 13;
 /// Changes another account after the removal.
@@ -35,6 +37,8 @@ pub(in super::super) struct Person {
     pub(in super::super) opened_by: Option<i64>,
     pub(in super::super) removed: Option<(Local, i64)>,
     pub(in super::super) last_login: Option<Local>,
+    /// Sessions outlive the removal of the account.
+    pub(in super::super) keeps_sessions: bool,
 }
 
 impl Person {
@@ -123,6 +127,7 @@ pub(super) fn tell(seed: u64, planted: Planted<'_>) -> (Vec<Person>, Vec<Act>) {
             opened_by,
             removed: None,
             last_login: None,
+            keeps_sessions: id == LIVE_SESSION && planted.has("PRM-020"),
         });
         if let Some(by) = opened_by {
             acts.push(Act { at: opened.plus(1), who: Some(by), deed: Deed::Open(id), ip: Some(address(rng)) });

@@ -142,6 +142,8 @@ pub(in super::super) struct Order {
     pub(in super::super) refunds: Vec<Refund>,
     /// Nobody downstream confirmed that the payment was taken.
     pub(in super::super) is_unconfirmed: bool,
+    /// When it was paid a second time, by another attempt.
+    pub(in super::super) paid_twice: Option<Local>,
     pub(in super::super) ip: String,
 }
 
@@ -176,10 +178,11 @@ enum Twist {
     Unconfirmed,
     InFlight,
     GhostRefund,
+    PaidTwice,
 }
 
 /// The twists of a story, each with the policy that finds it.
-const TWISTS: [(Twist, &str); 11] = [
+const TWISTS: [(Twist, &str); 13] = [
     (Twist::PaidAfterClose, "TXN-003"),
     (Twist::RefundedOver, "TXN-014"),
     (Twist::NumberReused, "TXN-018"),
@@ -191,6 +194,8 @@ const TWISTS: [(Twist, &str); 11] = [
     (Twist::Unconfirmed, "FND-007"),
     (Twist::PaidAfterClose, "TXN-003"),
     (Twist::InFlight, "FND-004"),
+    (Twist::PaidTwice, "TXN-001"),
+    (Twist::PaidTwice, "TXN-001"),
 ];
 
 /// What this module tells.
@@ -338,6 +343,7 @@ impl Teller<'_> {
             received: None,
             refunds: Vec::new(),
             is_unconfirmed: false,
+            paid_twice: None,
             ip: format!("198.51.100.{}", 1 + self.rng.below(254)),
         }
     }
@@ -390,6 +396,7 @@ impl Teller<'_> {
             Twist::NumberReused => {
                 if let Some(last) = self.trade.orders.last() {
                     order.no.clone_from(&last.no);
+                    order.platform = last.platform;
                 }
             }
             _ => {}
@@ -403,6 +410,7 @@ impl Teller<'_> {
                 return;
             }
             Twist::Unconfirmed => order.is_unconfirmed = true,
+            Twist::PaidTwice => order.paid_twice = order.paid.map(|at| at.plus(self.rng.range(20, 120))),
             _ => {}
         }
         self.deliver(order, place);
