@@ -29,7 +29,7 @@ fn samples_of_every_system() {
         let clean = made("clean", FaultSelection::None);
         let text = std::fs::read_to_string(at("clean").join("truth.json")).unwrap();
         let list: Vec<BTreeMap<String, String>> = serde_json::from_str(&text).unwrap();
-        let nature = ["device-missing", "request-time-missing", "granter-unknown", "grant-unlogged", "no-observation", "no-notice"];
+        let nature = ["device-missing", "request-time-missing", "grant-unlogged", "no-observation", "no-notice"];
         for finding in &list {
             assert!(nature.contains(&finding["reason"].as_str()), "{}: {finding:?}", system.id);
         }
