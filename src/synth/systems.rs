@@ -28,7 +28,7 @@ use crate::fsio;
 use crate::progress::{Cancel, Progress, Stage};
 
 /// Most orders of a system's sample: the story is told in memory.
-pub const SYSTEM_ORDERS_MAX: u64 = 1_000_000;
+const SYSTEM_ORDERS_MAX: u64 = 1_000_000;
 
 /// What to make for a system.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sql::{Dialect, Dump, Table};
-use super::story::{Close, Deed, Order, Person, RefundState, Story, in_window};
+use super::story::{Close, Deed, Order, RefundState, Story, in_window};
 use super::{Findings, Project, System, ZONE, ZONE_EVIDENCE};
 use crate::synth::Error;
 use crate::synth::local::{AS_OF, Local, OPENED};
@@ -14,13 +14,13 @@ use crate::synth::tables::{Cell, cells};
 /// Keys start above those that an installation comes with.
 const BASE: i64 = 1_000;
 const MCH: &str = "1900000109";
-const PROJECT: &str = "CLOSE-LITEMALL";
+const PROJECT: &str = "CLOSE-2026";
 
 pub(super) const SYSTEM: System = System {
     id: "litemall",
     dialects: &[Dialect::Mysql],
     planted: &[
-        "FND-004", "FND-007", "LOG-001", "LOG-005", "PRM-001", "PRM-005", "PRM-021", "TXN-003", "TXN-014", "TXN-018",
+        "FND-004", "FND-007", "LOG-001", "LOG-005", "PRM-005", "PRM-021", "TXN-003", "TXN-014", "TXN-018",
     ],
     project: Project::Closing { project_ref: PROJECT, merchant_ref: "litemall" },
     role: "self-operated",
@@ -107,7 +107,8 @@ fn customers(story: &Story, dump: &mut Dump, rng: &mut Prng) -> Result<(), Error
     for c in &story.customers {
         let row = cells![
             BASE + c.id,
-            format!("user{}", c.id),
+            // The program names a customer who came through WeChat by the openid.
+            &c.openid,
             bcrypt(rng),
             &c.nickname,
             c.mobile(),
@@ -409,19 +410,14 @@ fn log(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result<()
         let ok = i64::from(!matches!(act.deed, Deed::LoginFailed(_)));
         let admin = name(act.who).to_owned();
         dump.row(&LOG, cells![id, admin, act.ip.clone(), kind, action, ok, result, "", act.at, 0_i64])?;
-        account_findings(story, (id, act.at, act.who, act.deed), act.ip.is_some(), findings);
+        account_findings(id, act.at, act.deed, act.ip.is_some(), findings);
         ghost_findings(story, (act.at, act.who, act.deed), findings);
     }
     Ok(())
 }
 
-/// What every change of an account lacks here, and who was not entitled to it.
-fn account_findings(
-    story: &Story,
-    (id, at, who, deed): (i64, Local, Option<i64>, Deed),
-    has_ip: bool,
-    findings: &mut Findings<'_>,
-) {
+/// What every change of an account lacks here.
+fn account_findings(id: i64, at: Local, deed: Deed, has_ip: bool, findings: &mut Findings<'_>) {
     if !in_window(at) || !matches!(deed, Deed::Open(_) | Deed::Edit(_) | Deed::Remove(_)) {
         return;
     }
@@ -429,12 +425,8 @@ fn account_findings(
     if !has_ip {
         findings.add("LOG-001", id.to_string(), "ip-missing");
     }
-    let Deed::Remove(person) = deed else { return };
-    findings.add("PRM-005", id.to_string(), "request-time-missing");
-    match story.person(person).and_then(|p: &Person| p.opened_by) {
-        None => findings.add("PRM-001", id.to_string(), "granter-unknown"),
-        opener if opener != who => findings.add("PRM-001", id.to_string(), "not-granter"),
-        _ => {}
+    if matches!(deed, Deed::Remove(_)) {
+        findings.add("PRM-005", id.to_string(), "request-time-missing");
     }
 }
 

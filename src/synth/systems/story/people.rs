@@ -15,8 +15,6 @@ const CLERKS: std::ops::RangeInclusive<i64> = 4..=9;
 const LEAVERS: std::ops::RangeInclusive<i64> = 10..=16;
 /// Stays logged in after the removal.
 const LIVE_SESSION: i64 = 11;
-/// Removed by somebody who had not opened the account.
-const WRONG_REMOVER: i64 = 12;
 /// Logs in after the removal.
 const GHOST_LOGIN: i64 = 13;
 /// Changes another account after the removal.
@@ -148,8 +146,7 @@ pub(super) fn tell(seed: u64, planted: Planted<'_>) -> (Vec<Person>, Vec<Act>) {
     }
     for id in LEAVERS {
         let at = WINDOW.plus((4 + (id - 10) * 8) * DAY + 17 * HOUR + rng.range(0, HOUR));
-        let opener = MANAGERS[(id % 2) as usize];
-        let by = if id == WRONG_REMOVER && planted.has("PRM-001") { MANAGERS[((id + 1) % 2) as usize] } else { opener };
+        let by = MANAGERS[(id % 2) as usize];
         if let Some(person) = people.get_mut(id as usize - 1) {
             person.removed = Some((at, by));
         }
