@@ -183,7 +183,7 @@ pub struct InitArgs {
     /// What the case is for
     #[arg(long, value_parser = crate::config::case::CaseKind::WORDS)]
     pub kind: String,
-    /// Where the data lies: sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, parquet:DIR or csv:DIR
+    /// Where the data lies: sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, files:DIR, parquet:DIR or csv:DIR
     #[arg(long)]
     pub source: Option<String>,
     /// Mapping file for a database, or preset:ID

@@ -62,7 +62,7 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
     let keyring = Keyring::load(&keyring_path)?;
     keys::trusted(&signing, &secrets, &keyring, &keyring_path)?;
     let pseudonym_keys = Keys::load(&secrets)?;
-    let plan = Plan::of(case)?;
+    let mut plan = Plan::of(case)?;
     for pattern in &plan.unmatched {
         env.notices.tell(match env.lang {
             Lang::Zh => format!("没有文件匹配账单路径 `{pattern}`"),
@@ -75,7 +75,12 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
     for database in &plan.databases {
         databases.push(sources::open(env, &database.config).await?);
     }
-    let mut account = Account::start(case, &plan, &mut databases).await?;
+    let mut tables = Vec::with_capacity(databases.len());
+    for source in &mut databases {
+        tables.push(source.tables().await?);
+    }
+    plan.name_tables(&tables)?;
+    let mut account = Account::start(case, &plan, &databases, tables)?;
     let matcher = Arc::new(staff::identifiers(env, case, &plan, &mut databases, &pseudonym_keys).await?);
 
     account.not_searched(matcher.skipped());

@@ -245,8 +245,7 @@ async fn servers_that_refuse() {
         stranger.set_username("no_such_user").unwrap();
         for (url, words) in [(nobody, "reached"), (missing, "database of that name"), (stranger, "refuses the account")]
         {
-            let password = Some(sealport::crypto::Secret::new(b"ci".to_vec()));
-            let address = sealport::source::Address { engine: db.engine, url, password };
+            let address = sealport::source::Address { engine: db.engine, url, password: db.secret() };
             let result = sealport::source::open(&sealport::source::database::Location::Server(address)).await;
             let error = result.err().unwrap();
             assert!(error.to_string().contains(words), "{error}");

@@ -5,6 +5,7 @@ mod account;
 mod bag;
 mod commands;
 mod engines;
+mod estates;
 mod golden;
 mod independent;
 mod layering;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealport::mapping::{Mapping, preset};
 use sealport::archive::Archive;
+use sealport::mapping::{Mapping, preset};
 use sealport::model::{Engine, Exit, Lang};
 use sealport::ops::check::CheckOptions;
 use sealport::ops::{self, synth::Place};
@@ -68,7 +68,8 @@ fn json_secrets(sql: &str, keys: &[&str]) -> BTreeSet<String> {
         for quoted in [format!("\"{key}\""), format!("\"{name}"), format!("\\\\\"{name}")] {
             for (at, _) in sql.match_indices(&quoted) {
                 let rest = sql[at + quoted.len()..].trim_start_matches(['\\', '"', ':']);
-                let value: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "+/=._-".contains(*c)).collect();
+                let value: String =
+                    rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "+/=._-".contains(*c)).collect();
                 if value.len() >= 6 {
                     found.insert(value);
                 }
@@ -145,8 +146,7 @@ async fn whole(
         assert!(account["datasets"][part.dataset.name].is_object(), "{} is not in the account", part.dataset.name);
     }
     let quarantined = Archive::open(&sealed.path).unwrap();
-    let rows: BTreeMap<String, u64> =
-        quarantined.statement().tables.iter().map(|t| (t.name.clone(), t.rows)).collect();
+    let rows: BTreeMap<String, u64> = quarantined.statement().tables.iter().map(|t| (t.name.clone(), t.rows)).collect();
     assert_eq!(rows.get("quarantine").copied().unwrap_or_default(), 0, "nothing may be set aside");
 
     let archive = archive_text(&sealed.path).await;
@@ -176,7 +176,8 @@ async fn whole(
             // What cannot be evaluated: the preset says so, or only people can supply it.
             let dataset = schema::dataset(&get("subject"));
             let is_known = mapping.absent().contains_key(&get("subject"))
-                || dataset.is_some_and(|d| d.origin != schema::Origin::Mapped || ["bills", "bill_lines"].contains(&d.name));
+                || dataset
+                    .is_some_and(|d| d.origin != schema::Origin::Mapped || ["bills", "bill_lines"].contains(&d.name));
             assert!(is_known, "{system}: {f:?}");
             continue;
         }
@@ -194,14 +195,23 @@ async fn whole(
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SEALPORT_TEST_MYSQL, the URL of a MySQL or MariaDB server"]
 async fn litemall_sample() {
-    whole(&Scratch::mysql(), ("litemall", "litemall.sql"), &["password", "session_key"], &[], &["litemall_footprint"]).await;
+    whole(&Scratch::mysql(), ("litemall", "litemall.sql"), &["password", "session_key"], &[], &["litemall_footprint"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SEALPORT_TEST_MYSQL, the URL of a MySQL or MariaDB server"]
 async fn jeepay_sample() {
-    let keys = ["apiV3Key", "appSecret", "privateKey", "apiClientKey", "internalNote", "iToken", "confirmPwd", "ip", "ia"];
-    whole(&Scratch::mysql(), ("jeepay", "jeepay.sql"), &["app_secret", "credential", "salt"], &keys, &["t_sys_user_auth"]).await;
+    let keys =
+        ["apiV3Key", "appSecret", "privateKey", "apiClientKey", "internalNote", "iToken", "confirmPwd", "ip", "ia"];
+    whole(
+        &Scratch::mysql(),
+        ("jeepay", "jeepay.sql"),
+        &["app_secret", "credential", "salt"],
+        &keys,
+        &["t_sys_user_auth"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

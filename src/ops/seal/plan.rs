@@ -14,6 +14,7 @@ use crate::schema::{self, Dataset, Raised};
 use crate::source::bills;
 use crate::source::bills::{Bill, Given};
 use crate::source::canonical_files::{self, CanonicalFile, FileKind};
+use crate::source::database::TableInfo;
 use crate::source::register::{self, RegisterFile};
 
 /// One supply of rows for a dataset.
@@ -86,7 +87,7 @@ impl Plan {
                 (SourceLocation::ParquetDir(dir), ..) => plan.files(&config.name, dir, FileKind::Parquet)?,
                 (SourceLocation::CsvDir(dir), ..) => plan.files(&config.name, dir, FileKind::Csv)?,
                 // A database without a mapping is a mistake that reading the case reports.
-                (SourceLocation::Sqlite(_) | SourceLocation::Server { .. }, ..) => {}
+                (SourceLocation::Sqlite(_) | SourceLocation::Files(_) | SourceLocation::Server { .. }, ..) => {}
             }
         }
         plan.add_bills(case)?;
@@ -124,6 +125,36 @@ impl Plan {
         // What is supplied is not absent, whatever another mapping says.
         plan.absent.retain(|name, _| !plan.feeds.contains_key(name.as_str()));
         Ok(plan)
+    }
+
+    /// Replaces each part that stands for many tables by one part per table of its database, in name order.
+    ///
+    /// # Errors
+    /// When a pattern matches no table.
+    pub(super) fn name_tables(&mut self, tables: &[Vec<TableInfo>]) -> Result<(), Error> {
+        for feeds in self.feeds.values_mut() {
+            let mut named = Vec::with_capacity(feeds.len());
+            for feed in feeds.drain(..) {
+                match feed {
+                    Feed::Query { database, part } if part.pattern().is_some() => {
+                        let present = tables.get(database).into_iter().flatten().map(|t| t.name.as_str());
+                        let parts = sources::parts_of(&part, present)?;
+                        named.extend(parts.into_iter().map(|p| Feed::Query { database, part: Box::new(p) }));
+                    }
+                    other => named.push(other),
+                }
+            }
+            *feeds = named;
+        }
+        Ok(())
+    }
+
+    /// All SELECTs on the database of this index.
+    pub(super) fn parts(&self, database: usize) -> impl Iterator<Item = &Part> {
+        self.feeds.values().flatten().filter_map(move |feed| match feed {
+            Feed::Query { database: of, part } if *of == database => Some(part.as_ref()),
+            _ => None,
+        })
     }
 
     /// The classes that hold for a dataset's columns beyond the schema's.

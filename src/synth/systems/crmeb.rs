@@ -142,7 +142,15 @@ fn customers(story: &Story, dump: &mut Dump, rng: &mut Prng) -> Result<(), Error
         }
     }
     for (i, (customer, at, text)) in (1_i64..).zip(&story.inquiries) {
-        let row = cells![BASE + i, BASE + customer, format!("顾客{customer}"), format!("199001{:05}", customer % 100_000), *text, i64::from(i % 3 != 0), epoch(*at)];
+        let row = cells![
+            BASE + i,
+            BASE + customer,
+            format!("顾客{customer}"),
+            format!("199001{:05}", customer % 100_000),
+            *text,
+            i64::from(i % 3 != 0),
+            epoch(*at)
+        ];
         dump.row(&FEEDBACK, row)?;
     }
     Ok(())
@@ -183,7 +191,15 @@ fn staff(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &mut 
         ];
         dump.row(&ADMIN, row)?;
         if person.level == 3 {
-            let row = cells![BASE + person.id, 0_i64, BASE + 1, &person.name, person.mobile(), i64::from(person.removed.is_none()), epoch(person.opened)];
+            let row = cells![
+                BASE + person.id,
+                0_i64,
+                BASE + 1,
+                &person.name,
+                person.mobile(),
+                i64::from(person.removed.is_none()),
+                epoch(person.opened)
+            ];
             dump.row(&STORE_STAFF, row)?;
         }
     }
@@ -226,7 +242,11 @@ fn pay_type(order: &Order) -> (&'static str, &'static str) {
 
 /// Whether an order was sent off in two parts.
 fn is_split(order: &Order) -> bool {
-    order.id % 13 == 0 && order.items.len() == 2 && order.received.is_some() && order.refunds.is_empty() && order.coupon_fen == 0
+    order.id % 13 == 0
+        && order.items.len() == 2
+        && order.received.is_some()
+        && order.refunds.is_empty()
+        && order.coupon_fen == 0
 }
 
 /// Serial numbers of the tables that orders fill.
@@ -428,8 +448,41 @@ fn row(story: &Story, dump: &mut Dump, order: &Order, share: &Share) -> Result<(
     dump.row(
         &ORDER,
         [
-            a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, unique, combination, pink, seckill, bargain,
-            store, clerk, hidden, channel,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+            i,
+            j,
+            k,
+            l,
+            m,
+            n,
+            o,
+            p,
+            q,
+            r,
+            s,
+            t,
+            u,
+            v,
+            w,
+            x,
+            y,
+            z,
+            unique,
+            combination,
+            pink,
+            seckill,
+            bargain,
+            store,
+            clerk,
+            hidden,
+            channel,
         ],
     )
 }
@@ -439,7 +492,16 @@ fn line(dump: &mut Dump, order: &Order, oid: i64, good: usize, count: i64, seria
     let (name, price) = GOODS[good];
     let info = json!({ "productInfo": { "store_name": name }, "truePrice": crate::synth::local::yuan(price), "cart_num": count });
     let id = serials.item;
-    let row = cells![id, oid, BASE + order.customer, id.to_string(), BASE + good as i64, count, info.to_string(), format!("{id:032x}")];
+    let row = cells![
+        id,
+        oid,
+        BASE + order.customer,
+        id.to_string(),
+        BASE + good as i64,
+        count,
+        info.to_string(),
+        format!("{id:032x}")
+    ];
     dump.row(&ITEM, row)
 }
 
@@ -495,7 +557,14 @@ fn events(dump: &mut Dump, order: &Order) -> Result<(), Error> {
 }
 
 /// The row of a refund, and the money that goes back; its key.
-fn give_back(story: &Story, dump: &mut Dump, order: &Order, nth: usize, refund: &Refund, serials: &mut Serials) -> Result<i64, Error> {
+fn give_back(
+    story: &Story,
+    dump: &mut Dump,
+    order: &Order,
+    nth: usize,
+    refund: &Refund,
+    serials: &mut Serials,
+) -> Result<i64, Error> {
     serials.refund += 1;
     let kind = match refund.state {
         RefundState::Requested | RefundState::Cancelled => 1_i64,
@@ -658,7 +727,9 @@ fn funds(story: &Story, dump: &mut Dump) -> Result<(), Error> {
         }
         if c.id % 25 == 0 {
             let at = c.registered.plus(2 * DAY);
-            for (nth, kind, fen, after, pm) in [(1, "one_brokerage", 2_000, 2_000, 1_i64), (2, "extract", 1_500, 500, 0)] {
+            for (nth, kind, fen, after, pm) in
+                [(1, "one_brokerage", 2_000, 2_000, 1_i64), (2, "extract", 1_500, 500, 0)]
+            {
                 let row = cells![
                     uid * 10 + nth,
                     uid,

@@ -70,14 +70,15 @@ fn bcrypt(rng: &mut Prng) -> String {
 
 fn merchant(dump: &mut Dump, rng: &mut Prng) -> Result<(), Error> {
     let until = Local::date(2030, 1, 1);
-    let row = cells![TENANT, "示例果园", "示例联系人", "19900009000", 0_i64, 111_i64, until, 100_i64, OPENED, OPENED, 0_i64];
+    let row =
+        cells![TENANT, "示例果园", "示例联系人", "19900009000", 0_i64, 111_i64, until, 100_i64, OPENED, OPENED, 0_i64];
     dump.row(&TENANTS, row)?;
-    let row = cells![
-        BASE + 1, "示例小程序", 34_i64, 1_i64, "wx00000000000d2c01", secret(rng), 0_i64, OPENED, 0_i64, TENANT
-    ];
+    let row =
+        cells![BASE + 1, "示例小程序", 34_i64, 1_i64, "wx00000000000d2c01", secret(rng), 0_i64, OPENED, 0_i64, TENANT];
     dump.row(&SOCIAL_CLIENT, row)?;
     let url = |what: &str| format!("https://shop.example.com/notify/{what}");
-    let row = cells![BASE + 1, "mall", "商城", 0_i64, url("order"), url("refund"), url("transfer"), OPENED, 0_i64, TENANT];
+    let row =
+        cells![BASE + 1, "mall", "商城", 0_i64, url("order"), url("refund"), url("transfer"), OPENED, 0_i64, TENANT];
     dump.row(&PAY_APP, row)?;
     let wechat = json!({
         "@class": "sample.WxPayClientConfig", "appId": "wx00000000000d2c01", "mchId": MCH, "apiVersion": "v3",
@@ -90,7 +91,17 @@ fn merchant(dump: &mut Dump, rng: &mut Prng) -> Result<(), Error> {
     });
     for (id, code, config) in [(1, "wx_lite", wechat), (2, "alipay_wap", alipay)] {
         let row = cells![
-            BASE + id, code, 0_i64, Cell::Yuan(60), BASE + 1, config.to_string(), OPENED, "900001", OPENED, 0_i64, TENANT
+            BASE + id,
+            code,
+            0_i64,
+            Cell::Yuan(60),
+            BASE + 1,
+            config.to_string(),
+            OPENED,
+            "900001",
+            OPENED,
+            0_i64,
+            TENANT
         ];
         dump.row(&PAY_CHANNEL, row)?;
     }
@@ -102,7 +113,17 @@ fn customers(story: &Story, dump: &mut Dump, rng: &mut Prng) -> Result<(), Error
         let id = BASE + c.id;
         let closed = i64::from(c.id % 97 == 0);
         let row = cells![
-            id, c.mobile(), bcrypt(rng), &c.nickname, c.id % 3, c.id % 500, 0_i64, c.registered, c.registered.plus(90 * DAY), closed, TENANT
+            id,
+            c.mobile(),
+            bcrypt(rng),
+            &c.nickname,
+            c.id % 3,
+            c.id % 500,
+            0_i64,
+            c.registered,
+            c.registered.plus(90 * DAY),
+            closed,
+            TENANT
         ];
         dump.row(&MEMBER, row)?;
         let raw = json!({ "session_key": secret(rng) }).to_string();
@@ -146,8 +167,20 @@ fn staff(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &mut 
         };
         let gone = i64::from(person.removed.is_some());
         let row = cells![
-            id, &person.login, &person.name, person.mobile(), bcrypt(rng), 0_i64, "203.0.113.9", person.last_login, &opener,
-            person.opened, &changer, changed, gone, TENANT
+            id,
+            &person.login,
+            &person.name,
+            person.mobile(),
+            bcrypt(rng),
+            0_i64,
+            "203.0.113.9",
+            person.last_login,
+            &opener,
+            person.opened,
+            &changer,
+            changed,
+            gone,
+            TENANT
         ];
         dump.row(&USERS, row)?;
         let granted = granted_at(person.opened);
@@ -163,13 +196,33 @@ fn staff(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &mut 
             session += 1;
             let renew = secret(rng);
             let row = cells![
-                session, secret(rng), &renew, id, 2_i64, "{}", "default", act.at.plus(1_800), act.at, act.at, 0_i64, TENANT
+                session,
+                secret(rng),
+                &renew,
+                id,
+                2_i64,
+                "{}",
+                "default",
+                act.at.plus(1_800),
+                act.at,
+                act.at,
+                0_i64,
+                TENANT
             ];
             dump.row(&ACCESS_TOKEN, row)?;
             let expires = act.at.plus(SESSION);
             let ended = end.filter(|end| *end < expires && !person.keeps_sessions);
             let row = cells![
-                session, &renew, id, 2_i64, "default", expires, act.at, ended.unwrap_or(act.at), i64::from(ended.is_some()), TENANT
+                session,
+                &renew,
+                id,
+                2_i64,
+                "default",
+                expires,
+                act.at,
+                ended.unwrap_or(act.at),
+                i64::from(ended.is_some()),
+                TENANT
             ];
             dump.row(&REFRESH_TOKEN, row)?;
             if person.keeps_sessions && end.is_some_and(|end| expires > end.plus(60)) {
@@ -203,23 +256,63 @@ fn log(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &mut Pr
                 let code = if act.deed == Deed::Login { 100_i64 } else { 200 };
                 let Some(person) = act.who.and_then(|id| story.person(id)) else { continue };
                 serials.login += 1;
-                let row = cells![serials.login, code, BASE + person.id, 2_i64, &person.login, 0_i64, ip, AGENT, act.at, 0_i64, TENANT];
+                let row = cells![
+                    serials.login,
+                    code,
+                    BASE + person.id,
+                    2_i64,
+                    &person.login,
+                    0_i64,
+                    ip,
+                    AGENT,
+                    act.at,
+                    0_i64,
+                    TENANT
+                ];
                 dump.row(&LOGIN_LOG, row)?;
             }
             Deed::LoginFailed(id) => {
                 let Some(person) = story.person(id) else { continue };
                 serials.login += 1;
-                let row = cells![serials.login, 100_i64, 0_i64, 2_i64, &person.login, 10_i64, ip, AGENT, act.at, 0_i64, TENANT];
+                let row = cells![
+                    serials.login,
+                    100_i64,
+                    0_i64,
+                    2_i64,
+                    &person.login,
+                    10_i64,
+                    ip,
+                    AGENT,
+                    act.at,
+                    0_i64,
+                    TENANT
+                ];
                 dump.row(&LOGIN_LOG, row)?;
             }
-            Deed::Open(id) | Deed::Edit(id) | Deed::Remove(id) => account(story, dump, findings, rng, &mut serials, (act.at, act.who, act.deed, id), act.ip.as_deref())?,
+            Deed::Open(id) | Deed::Edit(id) | Deed::Remove(id) => {
+                account(story, dump, findings, rng, &mut serials, (act.at, act.who, act.deed, id), act.ip.as_deref())?
+            }
             Deed::Ship(order) => {
                 let body = json!({ "id": BASE + 1 + order as i64, "logisticsNo": format!("SF{order:09}") });
-                request(dump, &mut serials, (act.at, act.who, &ip), "PUT", "/admin-api/trade/order/delivery", &body.to_string())?;
+                request(
+                    dump,
+                    &mut serials,
+                    (act.at, act.who, &ip),
+                    "PUT",
+                    "/admin-api/trade/order/delivery",
+                    &body.to_string(),
+                )?;
             }
             Deed::Refund(order, nth) => {
                 let body = json!({ "id": aftersale_id(order, nth), "password": secret(rng) });
-                request(dump, &mut serials, (act.at, act.who, &ip), "PUT", "/admin-api/trade/after-sale/refund", &body.to_string())?;
+                request(
+                    dump,
+                    &mut serials,
+                    (act.at, act.who, &ip),
+                    "PUT",
+                    "/admin-api/trade/after-sale/refund",
+                    &body.to_string(),
+                )?;
             }
         }
         ghost_findings(story, findings, act.at, act.who, act.deed);
@@ -282,14 +375,32 @@ fn account(
         _ => ("更新用户", format!("更新了用户【{}】: 【部门编号】从【103】修改为【104】", person.name)),
     };
     let row = cells![
-        serials.operate, who.map(|w| BASE + w), 2_i64, "SYSTEM 用户", sub_type, BASE + id, sentence, ip.map(str::to_owned), AGENT, at, 0_i64, TENANT
+        serials.operate,
+        who.map(|w| BASE + w),
+        2_i64,
+        "SYSTEM 用户",
+        sub_type,
+        BASE + id,
+        sentence,
+        ip.map(str::to_owned),
+        AGENT,
+        at,
+        0_i64,
+        TENANT
     ];
     dump.row(&OPERATE_LOG, row)?;
     let change = format!("operate_log:{}", serials.operate);
     let relation = match deed {
         Deed::Open(_) => {
             let granted = granted_at(person.opened);
-            request(dump, serials, (granted, who, ip.unwrap_or_default()), "POST", "/admin-api/system/permission/assign-user-role", "{}")?;
+            request(
+                dump,
+                serials,
+                (granted, who, ip.unwrap_or_default()),
+                "POST",
+                "/admin-api/system/permission/assign-user-role",
+                "{}",
+            )?;
             Some((granted, format!("user_role:{}:grant", BASE + id)))
         }
         Deed::Remove(_) => {
@@ -376,7 +487,20 @@ fn orders(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result
             item_id += 1;
             let (name, price) = GOODS[item.good];
             let row = cells![
-                item_id, id, BASE + order.customer, BASE + item.good as i64, name, item.count, price, 0_i64, 0_i64, 0_i64, 0_i64, price * item.count, 0_i64, TENANT
+                item_id,
+                id,
+                BASE + order.customer,
+                BASE + item.good as i64,
+                name,
+                item.count,
+                price,
+                0_i64,
+                0_i64,
+                0_i64,
+                0_i64,
+                price * item.count,
+                0_i64,
+                TENANT
             ];
             dump.row(&ITEM, row)?;
         }
@@ -428,12 +552,13 @@ fn trade_order(story: &Story, dump: &mut Dump, order: &Order) -> Result<(), Erro
     let group = order.group.map(|g| &story.groups[g]);
     let head = group.and_then(|g| g.orders.first()).map(|o| BASE + story.orders[*o].id);
     let is_paid = dump.flag(paid.is_some());
-    let [a, b, c, d, e, f, g] = cells![id, &order.no, if group.is_some() { 3_i64 } else { 0 }, 10_i64, BASE + order.customer, state, count];
+    let [a, b, c, d, e, f, g] =
+        cells![id, &order.no, if group.is_some() { 3_i64 } else { 0 }, 10_i64, BASE + order.customer, state, count];
     let [h, i, j, k] = cells![BASE + order.id, paid, refund, order.refunded()];
-    let [l, m, n, o, p, q, r] = cells![
-        order.goods_fen, order.group_fen, order.freight_fen, order.coupon_fen, 0_i64, 0_i64, order.payable
-    ];
-    let [s, t, u, v, w] = cells![order.shipped, order.received, order.received.filter(|_| state != 40), cancelled, cancel];
+    let [l, m, n, o, p, q, r] =
+        cells![order.goods_fen, order.group_fen, order.freight_fen, order.coupon_fen, 0_i64, 0_i64, order.payable];
+    let [s, t, u, v, w] =
+        cells![order.shipped, order.received, order.received.filter(|_| state != 40), cancelled, cancel];
     let [x, y, z, note] = cells![
         customer.map(|c| c.nickname.clone()),
         customer.map(|c| c.mobile()),
@@ -445,15 +570,20 @@ fn trade_order(story: &Story, dump: &mut Dump, order: &Order) -> Result<(), Erro
     dump.row(
         &ORDER,
         [
-            a, b, c, d, e, f, g, h, is_paid, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, note, activity, head, record, created,
-            changed, deleted, tenant,
+            a, b, c, d, e, f, g, h, is_paid, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, note, activity,
+            head, record, created, changed, deleted, tenant,
         ],
     )?;
     order_log(dump, order, (state, cancelled), paid)
 }
 
 /// The order's history.
-fn order_log(dump: &mut Dump, order: &Order, (state, cancelled): (i64, Option<Local>), paid: Option<Local>) -> Result<(), Error> {
+fn order_log(
+    dump: &mut Dump,
+    order: &Order,
+    (state, cancelled): (i64, Option<Local>),
+    paid: Option<Local>,
+) -> Result<(), Error> {
     let id = BASE + order.id;
     let mut steps: Vec<(Option<i64>, i64, i64, Local)> = vec![(None, 0, 1, order.created)];
     steps.extend(paid.map(|at| (Some(0), 10, 0, at)));
@@ -498,10 +628,29 @@ fn payment(dump: &mut Dump, order: &Order) -> Result<(), Error> {
     let winner = id * 10 + attempts;
     let fee = order.paid.map_or(0, |_| order.payable * 6 / 1_000);
     let row = cells![
-        id, BASE + 1, order.paid.map(|_| channel), order.paid.map(|_| code), BASE + order.customer, 1_i64, id.to_string(), "示例商品",
-        order.payable, fee, state, &order.ip, order.created.plus(1_800), order.paid, order.paid.map(|_| winner), no, back,
-        order.paid.map(|_| format!("oPayer{:022}", order.customer)), order.trade_no(), order.created,
-        order.paid.or(order.closed.map(|(at, _)| at)).unwrap_or(order.created), 0_i64, TENANT
+        id,
+        BASE + 1,
+        order.paid.map(|_| channel),
+        order.paid.map(|_| code),
+        BASE + order.customer,
+        1_i64,
+        id.to_string(),
+        "示例商品",
+        order.payable,
+        fee,
+        state,
+        &order.ip,
+        order.created.plus(1_800),
+        order.paid,
+        order.paid.map(|_| winner),
+        no,
+        back,
+        order.paid.map(|_| format!("oPayer{:022}", order.customer)),
+        order.trade_no(),
+        order.created,
+        order.paid.or(order.closed.map(|(at, _)| at)).unwrap_or(order.created),
+        0_i64,
+        TENANT
     ];
     dump.row(&PAY_ORDER, row)?;
     if !tried {
@@ -513,24 +662,66 @@ fn payment(dump: &mut Dump, order: &Order) -> Result<(), Error> {
         let notify = is_winner.then(|| {
             json!({ "out_trade_no": format!("P{}", order.no), "trade_state": "SUCCESS", "payer": { "openid": format!("oPayer{:022}", order.customer) } }).to_string()
         });
-        let state = if is_winner { 10_i64 } else if order.paid.is_some() || order.closed.is_some() { 30 } else { 0 };
+        let state = if is_winner {
+            10_i64
+        } else if order.paid.is_some() || order.closed.is_some() {
+            30
+        } else {
+            0
+        };
         let number = if is_winner { format!("P{}", order.no) } else { format!("P{}-{nth}", order.no) };
         let changed = if is_winner { order.paid.unwrap_or(at) } else { at };
-        let row = cells![id * 10 + nth, number, id, channel, code, state, None::<String>, None::<String>, notify, at, changed, 0_i64, TENANT];
+        let row = cells![
+            id * 10 + nth,
+            number,
+            id,
+            channel,
+            code,
+            state,
+            None::<String>,
+            None::<String>,
+            notify,
+            at,
+            changed,
+            0_i64,
+            TENANT
+        ];
         dump.row(&EXTENSION, row)?;
     }
     if let Some(at) = order.paid_twice {
         let row = cells![
-            winner + 1, format!("P{}-again", order.no), id, other.0, other.1, 10_i64, None::<String>, None::<String>, None::<String>,
-            order.created.plus(30), at, 0_i64, TENANT
+            winner + 1,
+            format!("P{}-again", order.no),
+            id,
+            other.0,
+            other.1,
+            10_i64,
+            None::<String>,
+            None::<String>,
+            None::<String>,
+            order.created.plus(30),
+            at,
+            0_i64,
+            TENANT
         ];
         dump.row(&EXTENSION, row)?;
     }
     if let Some(at) = order.paid {
         let confirmed = !order.is_unconfirmed;
         let row = cells![
-            id, BASE + 1, 1_i64, id, id.to_string(), if confirmed { 10_i64 } else { 20 }, at.plus(5), if confirmed { 1_i64 } else { 9 }, 9_i64,
-            "https://shop.example.com/notify/order", at, 0_i64, TENANT
+            id,
+            BASE + 1,
+            1_i64,
+            id,
+            id.to_string(),
+            if confirmed { 10_i64 } else { 20 },
+            at.plus(5),
+            if confirmed { 1_i64 } else { 9 },
+            9_i64,
+            "https://shop.example.com/notify/order",
+            at,
+            0_i64,
+            TENANT
         ];
         dump.row(&NOTIFY, row)?;
     }
@@ -538,7 +729,13 @@ fn payment(dump: &mut Dump, order: &Order) -> Result<(), Error> {
 }
 
 /// An after-sales request with its history; true when the channel was asked to pay back.
-fn aftersale(dump: &mut Dump, order: &Order, (place, nth): (usize, usize), refund: &Refund, handler: i64) -> Result<bool, Error> {
+fn aftersale(
+    dump: &mut Dump,
+    order: &Order,
+    (place, nth): (usize, usize),
+    refund: &Refund,
+    handler: i64,
+) -> Result<bool, Error> {
     let id = aftersale_id(place, nth);
     let order_id = BASE + order.id;
     let (state, pay_state) = match refund.state {
@@ -550,9 +747,27 @@ fn aftersale(dump: &mut Dump, order: &Order, (place, nth): (usize, usize), refun
     let asked = refund.handled.map_or(refund.requested, refund_asked);
     let back = (refund.state == RefundState::Done).then_some(refund.handled).flatten();
     let row = cells![
-        id, format!("S{id}"), state, 10_i64, if order.received.is_some() { 20_i64 } else { 10 }, BASE + order.customer, "质量问题",
-        "示例说明", order_id, &order.no, order_id, 1_i64, Some(asked), BASE + handler, refund.amount, pay_state.map(|_| id), back,
-        refund.requested, refund.handled.unwrap_or(refund.requested), 0_i64, TENANT
+        id,
+        format!("S{id}"),
+        state,
+        10_i64,
+        if order.received.is_some() { 20_i64 } else { 10 },
+        BASE + order.customer,
+        "质量问题",
+        "示例说明",
+        order_id,
+        &order.no,
+        order_id,
+        1_i64,
+        Some(asked),
+        BASE + handler,
+        refund.amount,
+        pay_state.map(|_| id),
+        back,
+        refund.requested,
+        refund.handled.unwrap_or(refund.requested),
+        0_i64,
+        TENANT
     ];
     dump.row(&AFTERSALE, row)?;
     let mut steps: Vec<(Option<i64>, i64, i64, Local)> = vec![(None, 10, 1, refund.requested)];
@@ -579,10 +794,28 @@ fn aftersale(dump: &mut Dump, order: &Order, (place, nth): (usize, usize), refun
         Platform::Alipay => (BASE + 2, "alipay_wap"),
     };
     let row = cells![
-        id, format!("R{id}"), BASE + 1, channel, code, order_id, &order.no, order_id.to_string(), id.to_string(), pay_state, order.payable,
-        refund.amount, "质量问题", order.trade_no(), back.map(|_| format!("5030003{id:020}")), back, None::<String>,
-        back.map(|_| json!({ "out_refund_no": format!("R{id}"), "refund_status": "SUCCESS" }).to_string()), asked,
-        back.unwrap_or(asked), 0_i64, TENANT
+        id,
+        format!("R{id}"),
+        BASE + 1,
+        channel,
+        code,
+        order_id,
+        &order.no,
+        order_id.to_string(),
+        id.to_string(),
+        pay_state,
+        order.payable,
+        refund.amount,
+        "质量问题",
+        order.trade_no(),
+        back.map(|_| format!("5030003{id:020}")),
+        back,
+        None::<String>,
+        back.map(|_| json!({ "out_refund_no": format!("R{id}"), "refund_status": "SUCCESS" }).to_string()),
+        asked,
+        back.unwrap_or(asked),
+        0_i64,
+        TENANT
     ];
     dump.row(&REFUND, row)?;
     Ok(true)
@@ -592,7 +825,23 @@ fn marketing(story: &Story, dump: &mut Dump) -> Result<(), Error> {
     let manager = staff_ref(2);
     for (i, c) in (1_i64..).zip(&story.coupons) {
         let row = cells![
-            BASE + i, c.name, 0_i64, -1_i64, 0_i64, c.min_fen, 1_i64, 2_i64, 30_i64, 1_i64, None::<i64>, c.face_fen, &manager, OPENED, OPENED, 0_i64, TENANT
+            BASE + i,
+            c.name,
+            0_i64,
+            -1_i64,
+            0_i64,
+            c.min_fen,
+            1_i64,
+            2_i64,
+            30_i64,
+            1_i64,
+            None::<i64>,
+            c.face_fen,
+            &manager,
+            OPENED,
+            OPENED,
+            0_i64,
+            TENANT
         ];
         dump.row(&COUPON_TEMPLATE, row)?;
     }
@@ -604,15 +853,34 @@ fn marketing(story: &Story, dump: &mut Dump) -> Result<(), Error> {
         };
         let face = story.coupons.get(h.coupon as usize - 1).map(|c| c.face_fen);
         let row = cells![
-            BASE + i, BASE + h.coupon, code, BASE + h.customer, 1_i64, face, h.used.map(|(_, order)| BASE + order), h.used.map(|(at, _)| at),
-            h.received, 0_i64, TENANT
+            BASE + i,
+            BASE + h.coupon,
+            code,
+            BASE + h.customer,
+            1_i64,
+            face,
+            h.used.map(|(_, order)| BASE + order),
+            h.used.map(|(at, _)| at),
+            h.received,
+            0_i64,
+            TENANT
         ];
         dump.row(&COUPON, row)?;
     }
     for (i, r) in (1_i64..).zip(&story.rules) {
         let row = cells![
-            BASE + i, GOODS[r.good].0, BASE + r.good as i64, r.starts, r.ends, super::story::GROUP_SIZE, i64::from(r.ends < AS_OF),
-            &manager, r.starts, r.ends, 0_i64, TENANT
+            BASE + i,
+            GOODS[r.good].0,
+            BASE + r.good as i64,
+            r.starts,
+            r.ends,
+            super::story::GROUP_SIZE,
+            i64::from(r.ends < AS_OF),
+            &manager,
+            r.starts,
+            r.ends,
+            0_i64,
+            TENANT
         ];
         dump.row(&COMBINATION, row)?;
     }
@@ -622,10 +890,27 @@ fn marketing(story: &Story, dump: &mut Dump) -> Result<(), Error> {
         for place in &group.orders {
             let order = &story.orders[*place];
             let id = BASE + order.id;
-            let code = if group.is_complete { 1_i64 } else if group.has_failed { 2 } else { 0 };
+            let code = if group.is_complete {
+                1_i64
+            } else if group.has_failed {
+                2
+            } else {
+                0
+            };
             let row = cells![
-                id, BASE + group.rule, order.payable, BASE + order.customer, if head == Some(id) { Some(0) } else { head }, code, id,
-                super::story::GROUP_SIZE, group.orders.len() as i64, order.created, ends, 0_i64, TENANT
+                id,
+                BASE + group.rule,
+                order.payable,
+                BASE + order.customer,
+                if head == Some(id) { Some(0) } else { head },
+                code,
+                id,
+                super::story::GROUP_SIZE,
+                group.orders.len() as i64,
+                order.created,
+                ends,
+                0_i64,
+                TENANT
             ];
             dump.row(&COMBINATION_RECORD, row)?;
         }
@@ -647,16 +932,61 @@ fn wallets(story: &Story, dump: &mut Dump) -> Result<(), Error> {
         let [g, h, i, j, k] = cells![payment, "wx_lite", at.plus(30), 0_i64, None::<Local>];
         let [l, m, n, o] = cells![0_i64, at, 0_i64, TENANT];
         dump.row(&RECHARGE, [a, b, d, e, f, is_paid, g, h, i, j, k, l, m, n, o])?;
-        let row = cells![id, format!("W{id}"), id, 1_i64, id.to_string(), "充值", paid + bonus, paid + bonus, at.plus(30), 0_i64, TENANT];
+        let row = cells![
+            id,
+            format!("W{id}"),
+            id,
+            1_i64,
+            id.to_string(),
+            "充值",
+            paid + bonus,
+            paid + bonus,
+            at.plus(30),
+            0_i64,
+            TENANT
+        ];
         dump.row(&WALLET_LINE, row)?;
         let no = format!("PR{id}");
         let row = cells![
-            payment, BASE + 1, BASE + 1, "wx_lite", id, 1_i64, format!("recharge-{id}"), "充值", paid, 60_i64, 10_i64, "198.51.100.7", at.plus(1_800),
-            at.plus(30), payment * 10 + 1, &no, 0_i64, None::<String>, format!("4200009{id:020}"), at, at.plus(30), 0_i64, TENANT
+            payment,
+            BASE + 1,
+            BASE + 1,
+            "wx_lite",
+            id,
+            1_i64,
+            format!("recharge-{id}"),
+            "充值",
+            paid,
+            60_i64,
+            10_i64,
+            "198.51.100.7",
+            at.plus(1_800),
+            at.plus(30),
+            payment * 10 + 1,
+            &no,
+            0_i64,
+            None::<String>,
+            format!("4200009{id:020}"),
+            at,
+            at.plus(30),
+            0_i64,
+            TENANT
         ];
         dump.row(&PAY_ORDER, row)?;
         let row = cells![
-            payment * 10 + 1, &no, payment, BASE + 1, "wx_lite", 10_i64, None::<String>, None::<String>, None::<String>, at.plus(5), at.plus(30), 0_i64, TENANT
+            payment * 10 + 1,
+            &no,
+            payment,
+            BASE + 1,
+            "wx_lite",
+            10_i64,
+            None::<String>,
+            None::<String>,
+            None::<String>,
+            at.plus(5),
+            at.plus(30),
+            0_i64,
+            TENANT
         ];
         dump.row(&EXTENSION, row)?;
     }
@@ -664,13 +994,36 @@ fn wallets(story: &Story, dump: &mut Dump) -> Result<(), Error> {
         let id = BASE + c.id;
         let at = c.registered.plus(2 * DAY);
         for (nth, kind, price, about) in [(1, 1_i64, 2_000_i64, "订单佣金"), (2, 2, -1_500, "提现")] {
-            let row = cells![id * 10 + nth, id, id.to_string(), kind, about, price, 1_i64, at.plus(nth * HOUR), 0_i64, TENANT];
+            let row = cells![
+                id * 10 + nth,
+                id,
+                id.to_string(),
+                kind,
+                about,
+                price,
+                1_i64,
+                at.plus(nth * HOUR),
+                0_i64,
+                TENANT
+            ];
             dump.row(&BROKERAGE_LINE, row)?;
         }
         dump.row(&BROKERAGE_USER, cells![id, 500_i64, 0_i64, at.plus(2 * HOUR), 0_i64, TENANT])?;
         let row = cells![
-            id, id, 1_500_i64, 0_i64, 2_i64, format!("6222{id:012}"), 11_i64, at.plus(3 * HOUR), None::<i64>, at.plus(4 * HOUR), at.plus(2 * HOUR),
-            at.plus(4 * HOUR), 0_i64, TENANT
+            id,
+            id,
+            1_500_i64,
+            0_i64,
+            2_i64,
+            format!("6222{id:012}"),
+            11_i64,
+            at.plus(3 * HOUR),
+            None::<i64>,
+            at.plus(4 * HOUR),
+            at.plus(2 * HOUR),
+            at.plus(4 * HOUR),
+            0_i64,
+            TENANT
         ];
         dump.row(&WITHDRAW, row)?;
     }
