@@ -148,3 +148,14 @@ fn passwords_stay_out_of_cases() {
     assert!(run.code == 2 && run.err.contains("holds a password"), "{}", run.err);
     assert!(!run.err.contains("geheim42"), "{}", run.err);
 }
+
+/// A seal that may take only a row a second gives up at its time, says so, and leaves nothing.
+#[test]
+fn limits_are_kept() {
+    let place = estate();
+    let run = place.run(&["seal", "case", "--max-rate", "100000"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    for (flag, value) in [("--until", "six"), ("--until", "25:00"), ("--max-rate", "0")] {
+        assert_eq!(place.run(&["seal", "case", flag, value]).code, 2, "{flag} {value}");
+    }
+}
