@@ -61,14 +61,7 @@ pub struct Place<'a> {
 ///
 /// # Errors
 /// When the folder exists, the system cannot show a fault, or files cannot be written.
-pub fn system(
-    env: &Env,
-    out: &Path,
-    place: &Place<'_>,
-    orders: u64,
-    seed: u64,
-    faults: &str,
-) -> Result<Answer, Error> {
+pub fn system(env: &Env, out: &Path, place: &Place<'_>, orders: u64, seed: u64, faults: &str) -> Result<Answer, Error> {
     let spec = SystemSpec {
         system: place.system.to_owned(),
         dialect: place.dialect.map(str::to_owned),

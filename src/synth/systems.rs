@@ -122,12 +122,7 @@ impl Planted<'_> {
 /// # Errors
 /// [`Error::Orders`], [`Error::UnknownSystem`], [`Error::UnknownDialect`], [`Error::UnknownFault`] for a policy whose
 /// faults the system cannot show, [`Error::File`] when the folder exists or cannot be written, [`Error::Interrupted`].
-pub fn write(
-    out: &Path,
-    spec: &SystemSpec,
-    progress: &dyn Progress,
-    cancel: &Cancel,
-) -> Result<SynthSummary, Error> {
+pub fn write(out: &Path, spec: &SystemSpec, progress: &dyn Progress, cancel: &Cancel) -> Result<SynthSummary, Error> {
     if !(super::ORDERS_MIN..=SYSTEM_ORDERS_MAX).contains(&spec.orders) {
         return Err(Error::Orders { orders: spec.orders, max: SYSTEM_ORDERS_MAX });
     }
@@ -158,11 +153,9 @@ pub fn write(
     (system.render)(&story, &mut dump, &mut Findings { truth: &mut truth, seed: spec.seed })?;
     task.advance(spec.orders);
     let rows: BTreeMap<String, u64> = dump.finish()?;
-    for (name, text) in [
-        ("case.toml", case(system, dialect, spec)),
-        ("profile.toml", profile(system)),
-        ("truth.json", truth.json()),
-    ] {
+    for (name, text) in
+        [("case.toml", case(system, dialect, spec)), ("profile.toml", profile(system)), ("truth.json", truth.json())]
+    {
         fsio::write_atomic(&dir.join(name), text.as_bytes())?;
     }
     keys::write(&dir.join("secrets"), spec.seed)?;
@@ -221,7 +214,8 @@ stream = "sample-{id}-{seed}"
         }
     }
     let url = spec.url.clone().unwrap_or_else(|| dialect.sample_url(id));
-    let _ = write!(text, "\n[[source]]\nname = \"{id}\"\nurl = \"{url}\"\nmapping = \"preset:{id}\"\n\n[source.params]\n");
+    let _ =
+        write!(text, "\n[[source]]\nname = \"{id}\"\nurl = \"{url}\"\nmapping = \"preset:{id}\"\n\n[source.params]\n");
     for (name, value) in system.params {
         let _ = writeln!(text, "{name} = \"{value}\"");
     }

@@ -39,17 +39,50 @@ pub(super) const SYSTEM: System = System {
 
 static MCH_INFO: Table = Table {
     name: "t_mch_info",
-    columns: &["mch_no", "mch_name", "mch_short_name", "type", "isv_no", "contact_name", "contact_tel", "state", "created_at", "updated_at"],
+    columns: &[
+        "mch_no",
+        "mch_name",
+        "mch_short_name",
+        "type",
+        "isv_no",
+        "contact_name",
+        "contact_tel",
+        "state",
+        "created_at",
+        "updated_at",
+    ],
 };
 static ISV_INFO: Table = Table {
     name: "t_isv_info",
-    columns: &["isv_no", "isv_name", "isv_short_name", "contact_name", "contact_tel", "state", "created_at", "updated_at"],
+    columns: &[
+        "isv_no",
+        "isv_name",
+        "isv_short_name",
+        "contact_name",
+        "contact_tel",
+        "state",
+        "created_at",
+        "updated_at",
+    ],
 };
-static MCH_APP: Table =
-    Table { name: "t_mch_app", columns: &["app_id", "app_name", "mch_no", "state", "app_secret", "created_at", "updated_at"] };
+static MCH_APP: Table = Table {
+    name: "t_mch_app",
+    columns: &["app_id", "app_name", "mch_no", "state", "app_secret", "created_at", "updated_at"],
+};
 static CONFIG: Table = Table {
     name: "t_pay_interface_config",
-    columns: &["id", "info_type", "info_id", "if_code", "if_params", "if_rate", "state", "updated_uid", "created_at", "updated_at"],
+    columns: &[
+        "id",
+        "info_type",
+        "info_id",
+        "if_code",
+        "if_params",
+        "if_rate",
+        "state",
+        "updated_uid",
+        "created_at",
+        "updated_at",
+    ],
 };
 static PASSAGE: Table = Table {
     name: "t_mch_pay_passage",
@@ -58,53 +91,155 @@ static PASSAGE: Table = Table {
 static PAY_ORDER: Table = Table {
     name: "t_pay_order",
     columns: &[
-        "pay_order_id", "mch_no", "isv_no", "app_id", "mch_name", "mch_type", "mch_order_no", "if_code", "way_code", "amount",
-        "mch_fee_rate", "mch_fee_amount", "currency", "state", "client_ip", "subject", "body", "channel_user", "channel_order_no",
-        "refund_state", "refund_times", "refund_amount", "notify_url", "expired_time", "success_time", "created_at", "updated_at",
+        "pay_order_id",
+        "mch_no",
+        "isv_no",
+        "app_id",
+        "mch_name",
+        "mch_type",
+        "mch_order_no",
+        "if_code",
+        "way_code",
+        "amount",
+        "mch_fee_rate",
+        "mch_fee_amount",
+        "currency",
+        "state",
+        "client_ip",
+        "subject",
+        "body",
+        "channel_user",
+        "channel_order_no",
+        "refund_state",
+        "refund_times",
+        "refund_amount",
+        "notify_url",
+        "expired_time",
+        "success_time",
+        "created_at",
+        "updated_at",
     ],
 };
 static REFUND: Table = Table {
     name: "t_refund_order",
     columns: &[
-        "refund_order_id", "pay_order_id", "mch_no", "app_id", "mch_name", "mch_type", "mch_refund_no", "way_code", "if_code",
-        "pay_amount", "refund_amount", "currency", "state", "refund_reason", "channel_order_no", "notify_url", "success_time",
-        "created_at", "updated_at",
+        "refund_order_id",
+        "pay_order_id",
+        "mch_no",
+        "app_id",
+        "mch_name",
+        "mch_type",
+        "mch_refund_no",
+        "way_code",
+        "if_code",
+        "pay_amount",
+        "refund_amount",
+        "currency",
+        "state",
+        "refund_reason",
+        "channel_order_no",
+        "notify_url",
+        "success_time",
+        "created_at",
+        "updated_at",
     ],
 };
 static TRANSFER: Table = Table {
     name: "t_transfer_order",
     columns: &[
-        "transfer_id", "mch_no", "app_id", "mch_name", "mch_type", "mch_order_no", "if_code", "entry_type", "amount", "currency",
-        "account_no", "account_name", "state", "notify_url", "success_time", "created_at", "updated_at",
+        "transfer_id",
+        "mch_no",
+        "app_id",
+        "mch_name",
+        "mch_type",
+        "mch_order_no",
+        "if_code",
+        "entry_type",
+        "amount",
+        "currency",
+        "account_no",
+        "account_name",
+        "state",
+        "notify_url",
+        "success_time",
+        "created_at",
+        "updated_at",
     ],
 };
 static DIVISION: Table = Table {
     name: "t_pay_order_division_record",
     columns: &[
-        "record_id", "mch_no", "app_id", "mch_name", "mch_type", "if_code", "pay_order_id", "pay_order_amount",
-        "pay_order_division_amount", "batch_order_id", "channel_batch_order_id", "state", "receiver_id", "acc_type", "acc_no",
-        "relation_type", "relation_type_name", "division_profit", "cal_division_amount", "created_at", "updated_at",
+        "record_id",
+        "mch_no",
+        "app_id",
+        "mch_name",
+        "mch_type",
+        "if_code",
+        "pay_order_id",
+        "pay_order_amount",
+        "pay_order_division_amount",
+        "batch_order_id",
+        "channel_batch_order_id",
+        "state",
+        "receiver_id",
+        "acc_type",
+        "acc_no",
+        "relation_type",
+        "relation_type_name",
+        "division_profit",
+        "cal_division_amount",
+        "created_at",
+        "updated_at",
     ],
 };
 static NOTIFY: Table = Table {
     name: "t_mch_notify_record",
     columns: &[
-        "notify_id", "order_id", "order_type", "mch_order_no", "mch_no", "app_id", "notify_url", "res_result", "notify_count",
-        "notify_count_limit", "state", "last_notify_time", "created_at", "updated_at",
+        "notify_id",
+        "order_id",
+        "order_type",
+        "mch_order_no",
+        "mch_no",
+        "app_id",
+        "notify_url",
+        "res_result",
+        "notify_count",
+        "notify_count_limit",
+        "state",
+        "last_notify_time",
+        "created_at",
+        "updated_at",
     ],
 };
 static SNAPSHOT: Table = Table {
     name: "t_order_snapshot",
     columns: &[
-        "order_id", "order_type", "mch_req_data", "mch_req_time", "mch_resp_data", "mch_resp_time", "channel_req_data",
-        "channel_req_time", "channel_resp_data", "channel_resp_time",
+        "order_id",
+        "order_type",
+        "mch_req_data",
+        "mch_req_time",
+        "mch_resp_data",
+        "mch_resp_time",
+        "channel_req_data",
+        "channel_req_time",
+        "channel_resp_data",
+        "channel_resp_time",
     ],
 };
 static USER: Table = Table {
     name: "t_sys_user",
     columns: &[
-        "sys_user_id", "login_username", "realname", "telphone", "user_no", "is_admin", "state", "sys_type", "belong_info_id",
-        "created_at", "updated_at",
+        "sys_user_id",
+        "login_username",
+        "realname",
+        "telphone",
+        "user_no",
+        "is_admin",
+        "state",
+        "sys_type",
+        "belong_info_id",
+        "created_at",
+        "updated_at",
     ],
 };
 static AUTH: Table = Table {
@@ -114,19 +249,34 @@ static AUTH: Table = Table {
 static ROLE: Table = Table { name: "t_sys_role", columns: &["role_id", "role_name", "sys_type", "belong_info_id"] };
 static USER_ROLE: Table = Table { name: "t_sys_user_role_rela", columns: &["user_id", "role_id"] };
 static ROLE_ENT: Table = Table { name: "t_sys_role_ent_rela", columns: &["role_id", "ent_id"] };
-static ENTITLEMENT: Table =
-    Table { name: "t_sys_entitlement", columns: &["ent_id", "ent_name", "ent_type", "state", "pid", "ent_sort", "sys_type"] };
+static ENTITLEMENT: Table = Table {
+    name: "t_sys_entitlement",
+    columns: &["ent_id", "ent_name", "ent_type", "state", "pid", "ent_sort", "sys_type"],
+};
 static LOG: Table = Table {
     name: "t_sys_log",
     columns: &[
-        "sys_log_id", "user_id", "user_name", "user_ip", "sys_type", "method_name", "method_remark", "req_url", "opt_req_param",
-        "opt_res_info", "created_at",
+        "sys_log_id",
+        "user_id",
+        "user_name",
+        "user_ip",
+        "sys_type",
+        "method_name",
+        "method_remark",
+        "req_url",
+        "opt_req_param",
+        "opt_res_info",
+        "created_at",
     ],
 };
 
 /// Roles of managers and clerks with what they may do.
 const ROLES: [(&str, &str, &[(&str, &str)]); 2] = [
-    ("ROLE_SAMPLE_MGR", "示例主管", &[("ENT_SAMPLE_ORDERS", "ML"), ("ENT_SAMPLE_REFUND", "PB"), ("ENT_SAMPLE_PAY_CONFIG", "PB")]),
+    (
+        "ROLE_SAMPLE_MGR",
+        "示例主管",
+        &[("ENT_SAMPLE_ORDERS", "ML"), ("ENT_SAMPLE_REFUND", "PB"), ("ENT_SAMPLE_PAY_CONFIG", "PB")],
+    ),
     ("ROLE_SAMPLE_OP", "示例操作员", &[("ENT_SAMPLE_ORDERS_VIEW", "ML"), ("ENT_SAMPLE_ORDER_REFUND", "PB")]),
 ];
 
@@ -143,7 +293,10 @@ fn render(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result
 
 fn merchants(dump: &mut Dump, rng: &mut Prng) -> Result<(), Error> {
     let opened = OPENED.plus(8 * HOUR);
-    dump.row(&ISV_INFO, cells![PROVIDER, "示例服务商", "示例服务商", "客服中心", "19900000001", 1_i64, opened, opened])?;
+    dump.row(
+        &ISV_INFO,
+        cells![PROVIDER, "示例服务商", "示例服务商", "客服中心", "19900000001", 1_i64, opened, opened],
+    )?;
     let secret = |rng: &mut Prng| rng.hex(32);
     let mut configs: Vec<(i64, &'static str, &'static str, serde_json::Value)> = vec![(
         1,
@@ -157,7 +310,10 @@ fn merchants(dump: &mut Dump, rng: &mut Prng) -> Result<(), Error> {
         let provider = is_sub.then_some(PROVIDER);
         let kind = 1 + i64::from(is_sub);
         let name = format!("示例商户{}", i + 1);
-        dump.row(&MCH_INFO, cells![mch, &name, &name, kind, provider, "客服中心", "19900000002", 1_i64, opened, opened])?;
+        dump.row(
+            &MCH_INFO,
+            cells![mch, &name, &name, kind, provider, "客服中心", "19900000002", 1_i64, opened, opened],
+        )?;
         dump.row(&MCH_APP, cells![app, format!("示例应用{}", i + 1), mch, 1_i64, rng.hex(64), opened, opened])?;
         let wechat = if is_sub {
             json!({ "subMchId": number, "subMchAppId": "" })
@@ -172,14 +328,26 @@ fn merchants(dump: &mut Dump, rng: &mut Prng) -> Result<(), Error> {
             let alipay = json!({ "sandbox": 0, "appId": "2021000000000201", "privateKey": rng.hex(200), "alipayPublicKey": rng.hex(120), "signType": "RSA2", "useCert": 0 });
             configs.push((3, app, "alipay", alipay));
         }
-        let ways: &[(&str, &str)] = if is_sub { &[("wxpay", "WX_LITE")] } else { &[("wxpay", "WX_LITE"), ("alipay", "ALI_LITE")] };
+        let ways: &[(&str, &str)] =
+            if is_sub { &[("wxpay", "WX_LITE")] } else { &[("wxpay", "WX_LITE"), ("alipay", "ALI_LITE")] };
         for (j, (interface, way)) in ways.iter().enumerate() {
             let id = (i * 10 + j) as i64 + 1;
             dump.row(&PASSAGE, cells![id, mch, app, *interface, *way, "0.006000", 1_i64, opened, opened])?;
         }
     }
     for (i, (kind, owner, interface, params)) in configs.into_iter().enumerate() {
-        let row = cells![1 + i as i64, kind, owner, interface, params.to_string(), "0.006000", 1_i64, USERS + 1, opened, opened];
+        let row = cells![
+            1 + i as i64,
+            kind,
+            owner,
+            interface,
+            params.to_string(),
+            "0.006000",
+            1_i64,
+            USERS + 1,
+            opened,
+            opened
+        ];
         dump.row(&CONFIG, row)?;
     }
     Ok(())
@@ -231,8 +399,13 @@ fn payments(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &m
         };
         // Some merchants ask instead of being told.
         let is_silent = order.id % 23 == 0 && !order.is_unconfirmed;
-        let url = if is_silent { String::new() } else { format!("https://shop{}.example/pay/notify?token={}", place + 1, rng.hex(16)) };
-        let changed = order.refunds.iter().filter_map(|r| r.handled).max().or(order.paid).or(order.closed.map(|(at, _)| at));
+        let url = if is_silent {
+            String::new()
+        } else {
+            format!("https://shop{}.example/pay/notify?token={}", place + 1, rng.hex(16))
+        };
+        let changed =
+            order.refunds.iter().filter_map(|r| r.handled).max().or(order.paid).or(order.closed.map(|(at, _)| at));
         dump.row(
             &PAY_ORDER,
             cells![
@@ -271,7 +444,19 @@ fn payments(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &m
                 let (code, count, last, answer) =
                     if order.is_unconfirmed { (3_i64, 6_i64, 3 * HOUR, "连接超时") } else { (2, 1, 3, "SUCCESS") };
                 let row = cells![
-                    notify_id, &id, 1_i64, &order.no, mch, app, &url, answer, count, 6_i64, code, paid.plus(last), paid.plus(1),
+                    notify_id,
+                    &id,
+                    1_i64,
+                    &order.no,
+                    mch,
+                    app,
+                    &url,
+                    answer,
+                    count,
+                    6_i64,
+                    code,
+                    paid.plus(last),
+                    paid.plus(1),
                     paid.plus(last)
                 ];
                 dump.row(&NOTIFY, row)?;
@@ -445,7 +630,19 @@ fn staff(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &mut 
         let is_owner = p.level == 1;
         dump.row(
             &USER,
-            cells![id, &p.login, &p.name, p.mobile(), number, i64::from(is_owner), 1_i64, "MGR", "0", p.opened, p.opened],
+            cells![
+                id,
+                &p.login,
+                &p.name,
+                p.mobile(),
+                number,
+                i64::from(is_owner),
+                1_i64,
+                "MGR",
+                "0",
+                p.opened,
+                p.opened
+            ],
         )?;
         dump.row(&AUTH, cells![id, id, 1_i64, &p.login, format!("$2a$10${}", rng.hex(53)), rng.hex(6), "MGR"])?;
         let is_logged = story.acts.iter().any(|a| matches!(a.deed, Deed::Open(o) | Deed::Edit(o) if o == p.id));
@@ -547,7 +744,9 @@ fn log(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>, rng: &mut Pr
                 entry.is_removal = true;
             }
             Deed::Refund(order, nth) => {
-                let Some((o, r)) = story.orders.get(order).and_then(|o| Some((o, o.refunds.get(nth)?))) else { continue };
+                let Some((o, r)) = story.orders.get(order).and_then(|o| Some((o, o.refunds.get(nth)?))) else {
+                    continue;
+                };
                 entry.label = "发起订单退款";
                 entry.path = format!("/api/payOrder/refunds/{}", pay_id(o));
                 entry.params = json!({ "refundAmount": r.amount, "refundReason": "质量问题" });

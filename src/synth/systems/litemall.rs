@@ -19,9 +19,7 @@ const PROJECT: &str = "CLOSE-2026";
 pub(super) const SYSTEM: System = System {
     id: "litemall",
     dialects: &[Dialect::Mysql],
-    planted: &[
-        "FND-004", "FND-007", "LOG-001", "LOG-005", "PRM-005", "PRM-021", "TXN-003", "TXN-014", "TXN-018",
-    ],
+    planted: &["FND-004", "FND-007", "LOG-001", "LOG-005", "PRM-005", "PRM-021", "TXN-003", "TXN-014", "TXN-018"],
     project: Project::Closing { project_ref: PROJECT, merchant_ref: "litemall" },
     role: "self-operated",
     channels: &["wechat"],
@@ -29,30 +27,101 @@ pub(super) const SYSTEM: System = System {
     render,
 };
 
-static SETTING: Table = Table { name: "litemall_system", columns: &["id", "key_name", "key_value", "add_time", "deleted"] };
+static SETTING: Table =
+    Table { name: "litemall_system", columns: &["id", "key_name", "key_value", "add_time", "deleted"] };
 static USER: Table = Table {
     name: "litemall_user",
-    columns: &["id", "username", "password", "nickname", "mobile", "weixin_openid", "session_key", "user_level", "status", "add_time", "deleted"],
+    columns: &[
+        "id",
+        "username",
+        "password",
+        "nickname",
+        "mobile",
+        "weixin_openid",
+        "session_key",
+        "user_level",
+        "status",
+        "add_time",
+        "deleted",
+    ],
 };
 static ORDER: Table = Table {
     name: "litemall_order",
     columns: &[
-        "id", "user_id", "order_sn", "order_status", "aftersale_status", "consignee", "mobile", "address", "message", "goods_price",
-        "freight_price", "coupon_price", "integral_price", "groupon_price", "order_price", "actual_price", "pay_id", "pay_time",
-        "ship_time", "refund_amount", "refund_type", "refund_content", "refund_time", "confirm_time", "end_time", "add_time", "deleted",
+        "id",
+        "user_id",
+        "order_sn",
+        "order_status",
+        "aftersale_status",
+        "consignee",
+        "mobile",
+        "address",
+        "message",
+        "goods_price",
+        "freight_price",
+        "coupon_price",
+        "integral_price",
+        "groupon_price",
+        "order_price",
+        "actual_price",
+        "pay_id",
+        "pay_time",
+        "ship_time",
+        "refund_amount",
+        "refund_type",
+        "refund_content",
+        "refund_time",
+        "confirm_time",
+        "end_time",
+        "add_time",
+        "deleted",
     ],
 };
 static ORDER_GOODS: Table = Table {
     name: "litemall_order_goods",
-    columns: &["id", "order_id", "goods_name", "product_id", "number", "price", "specifications", "add_time", "deleted"],
+    columns: &[
+        "id",
+        "order_id",
+        "goods_name",
+        "product_id",
+        "number",
+        "price",
+        "specifications",
+        "add_time",
+        "deleted",
+    ],
 };
 static AFTERSALE: Table = Table {
     name: "litemall_aftersale",
-    columns: &["id", "aftersale_sn", "order_id", "user_id", "type", "reason", "amount", "status", "handle_time", "add_time", "deleted"],
+    columns: &[
+        "id",
+        "aftersale_sn",
+        "order_id",
+        "user_id",
+        "type",
+        "reason",
+        "amount",
+        "status",
+        "handle_time",
+        "add_time",
+        "deleted",
+    ],
 };
 static COUPON: Table = Table {
     name: "litemall_coupon",
-    columns: &["id", "name", "total", "discount", "min", "status", "goods_type", "time_type", "days", "add_time", "deleted"],
+    columns: &[
+        "id",
+        "name",
+        "total",
+        "discount",
+        "min",
+        "status",
+        "goods_type",
+        "time_type",
+        "days",
+        "add_time",
+        "deleted",
+    ],
 };
 static COUPON_USER: Table = Table {
     name: "litemall_coupon_user",
@@ -60,11 +129,32 @@ static COUPON_USER: Table = Table {
 };
 static RULES: Table = Table {
     name: "litemall_groupon_rules",
-    columns: &["id", "goods_id", "goods_name", "discount", "discount_member", "expire_time", "status", "add_time", "deleted"],
+    columns: &[
+        "id",
+        "goods_id",
+        "goods_name",
+        "discount",
+        "discount_member",
+        "expire_time",
+        "status",
+        "add_time",
+        "deleted",
+    ],
 };
 static GROUPON: Table = Table {
     name: "litemall_groupon",
-    columns: &["id", "order_id", "groupon_id", "rules_id", "user_id", "creator_user_id", "creator_user_time", "status", "add_time", "deleted"],
+    columns: &[
+        "id",
+        "order_id",
+        "groupon_id",
+        "rules_id",
+        "user_id",
+        "creator_user_id",
+        "creator_user_time",
+        "status",
+        "add_time",
+        "deleted",
+    ],
 };
 static ADMIN: Table = Table {
     name: "litemall_admin",
@@ -97,7 +187,17 @@ fn render(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result
     staff(story, dump, findings, &mut rng)?;
     log(story, dump, findings)?;
     for (i, (customer, at, text)) in story.inquiries.iter().enumerate() {
-        let row = cells![BASE + 1 + i as i64, BASE + customer, format!("user{customer}"), "", "其他", *text, 1_i64, *at, 0_i64];
+        let row = cells![
+            BASE + 1 + i as i64,
+            BASE + customer,
+            format!("user{customer}"),
+            "",
+            "其他",
+            *text,
+            1_i64,
+            *at,
+            0_i64
+        ];
         dump.row(&FEEDBACK, row)?;
     }
     Ok(())
@@ -210,7 +310,17 @@ fn orders(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result
         for item in &order.items {
             item_id += 1;
             let (name, price) = GOODS[item.good];
-            let row = cells![item_id, id, name, BASE + item.good as i64, item.count, Cell::Yuan(price), "[\"标准\"]", order.created, 0_i64];
+            let row = cells![
+                item_id,
+                id,
+                name,
+                BASE + item.good as i64,
+                item.count,
+                Cell::Yuan(price),
+                "[\"标准\"]",
+                order.created,
+                0_i64
+            ];
             dump.row(&ORDER_GOODS, row)?;
         }
         if whole.is_some_and(|r| r.state == RefundState::Requested) {
@@ -273,7 +383,19 @@ fn orders(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result
 fn marketing(story: &Story, dump: &mut Dump) -> Result<(), Error> {
     for (i, c) in story.coupons.iter().enumerate() {
         let id = BASE + 1 + i as i64;
-        let row = cells![id, c.name, 0_i64, Cell::Yuan(c.face_fen), Cell::Yuan(c.min_fen), 0_i64, 0_i64, 0_i64, 30_i64, OPENED, 0_i64];
+        let row = cells![
+            id,
+            c.name,
+            0_i64,
+            Cell::Yuan(c.face_fen),
+            Cell::Yuan(c.min_fen),
+            0_i64,
+            0_i64,
+            0_i64,
+            30_i64,
+            OPENED,
+            0_i64
+        ];
         dump.row(&COUPON, row)?;
     }
     for (i, h) in story.holdings.iter().enumerate() {
@@ -403,7 +525,9 @@ fn log(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>) -> Result<()
             Deed::Remove(person) => (1, "删除管理员", subject(person)),
             Deed::Ship(order) => (2, "发货", format!("订单编号 {}", number(order))),
             Deed::Refund(order, nth) => match story.orders.get(order).and_then(|o| Some((o, o.refunds.get(nth)?))) {
-                Some((o, r)) if !r.is_whole => (2, "退款", format!("订单编号 {} 售后编号 {}", o.no, aftersale_no(o, nth))),
+                Some((o, r)) if !r.is_whole => {
+                    (2, "退款", format!("订单编号 {} 售后编号 {}", o.no, aftersale_no(o, nth)))
+                }
                 _ => (2, "退款", format!("订单编号 {}", number(order))),
             },
         };
@@ -440,7 +564,8 @@ fn ghost_findings(story: &Story, (at, who, deed): (Local, Option<i64>, Deed), fi
         Deed::Open(_) | Deed::Edit(_) | Deed::Remove(_) => findings.about_staff("PRM-021", &staff, "permission-change"),
         Deed::Refund(order, nth) => {
             // The time of the request is known of after-sales requests only.
-            let asked = story.orders.get(order).and_then(|o| o.refunds.get(nth)).filter(|r| !r.is_whole).map(|r| r.requested);
+            let asked =
+                story.orders.get(order).and_then(|o| o.refunds.get(nth)).filter(|r| !r.is_whole).map(|r| r.requested);
             if asked.is_some_and(|asked| asked > removed.plus(60)) {
                 findings.about_staff("PRM-021", &staff, "refund");
             }

@@ -233,7 +233,10 @@ mod tests {
         }
         assert_eq!(dump.finish().unwrap()["t"], ROWS_MAX as u64 + 2);
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("INSERT INTO `t` (`key`, `b`) VALUES\n(1,'it''s \\\\ {\"a\":1}'),\n(-0.05,NULL),"), "{text}");
+        assert!(
+            text.contains("INSERT INTO `t` (`key`, `b`) VALUES\n(1,'it''s \\\\ {\"a\":1}'),\n(-0.05,NULL),"),
+            "{text}"
+        );
         assert_eq!(text.matches("INSERT INTO").count(), 2);
         assert!(text.ends_with("COMMIT;\n"));
     }

@@ -12,7 +12,9 @@ use crate::synth::Error;
 use crate::synth::local::{AS_OF, Local, WINDOW};
 
 pub(super) use people::{Act, Deed, Person};
-pub(super) use trade::{Close, Coupon, Customer, GROUP_FEN, GROUP_SIZE, Group, Holding, Order, Platform, Refund, RefundState, Rule};
+pub(super) use trade::{
+    Close, Coupon, Customer, GROUP_FEN, GROUP_SIZE, Group, Holding, Order, Platform, Refund, RefundState, Rule,
+};
 
 /// Latest time of anything that needs a day to become due.
 pub(super) const TAIL: Local = Local::date(2026, 9, 20);

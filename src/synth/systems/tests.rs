@@ -16,7 +16,8 @@ fn samples_of_every_system() {
     let dir = tempfile::tempdir().unwrap();
     for system in SYSTEMS {
         let at = |name: &str| dir.path().join(format!("{}-{name}", system.id));
-        let made = |name: &str, faults| write(&at(name), &spec(system.id, faults), &Hidden, &Cancel::default()).unwrap();
+        let made =
+            |name: &str, faults| write(&at(name), &spec(system.id, faults), &Hidden, &Cancel::default()).unwrap();
         let all = made("a", FaultSelection::All);
         made("b", FaultSelection::All);
         for file in ["data.sql", "truth.json", "case.toml", "profile.toml"] {

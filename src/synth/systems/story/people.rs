@@ -105,7 +105,8 @@ pub(super) fn address(rng: &mut Prng) -> String {
 
 /// Somebody who is surely at work at a time, the owner if nobody else.
 pub(super) fn clerk_at(people: &[Person], rng: &mut Prng, at: Local) -> i64 {
-    let present: Vec<i64> = people.iter().filter(|p| p.level > 1 && p.id != HIDDEN && p.is_at_work(at)).map(|p| p.id).collect();
+    let present: Vec<i64> =
+        people.iter().filter(|p| p.level > 1 && p.id != HIDDEN && p.is_at_work(at)).map(|p| p.id).collect();
     if present.is_empty() { OWNER } else { *rng.pick(&present) }
 }
 
@@ -165,13 +166,23 @@ pub(super) fn tell(seed: u64, planted: Planted<'_>) -> (Vec<Person>, Vec<Act>) {
         let end = person.removed.map_or(AS_OF, |(end, _)| end).plus(-DAY);
         while at < end {
             if rng.permille(60) {
-                let failed = Act { at: at.plus(-40), who: None, deed: Deed::LoginFailed(person.id), ip: Some(address(&mut rng)) };
+                let failed = Act {
+                    at: at.plus(-40),
+                    who: None,
+                    deed: Deed::LoginFailed(person.id),
+                    ip: Some(address(&mut rng)),
+                };
                 acts.push(failed);
             }
             acts.push(Act { at, who: Some(person.id), deed: Deed::Login, ip: Some(address(&mut rng)) });
             person.last_login = Some(at);
             if rng.permille(400) {
-                acts.push(Act { at: at.plus(rng.range(HOUR, 8 * HOUR)), who: Some(person.id), deed: Deed::Logout, ip: Some(address(&mut rng)) });
+                acts.push(Act {
+                    at: at.plus(rng.range(HOUR, 8 * HOUR)),
+                    who: Some(person.id),
+                    deed: Deed::Logout,
+                    ip: Some(address(&mut rng)),
+                });
             }
             at = at.plus(rng.range(2 * DAY, 9 * DAY));
         }

@@ -294,8 +294,14 @@ impl Teller<'_> {
             let is_due = |t: &Twist| {
                 // A leaver refunds only what was asked for after leaving, and a number is reused of a payment before.
                 match t {
-                    Twist::GhostRefund => self.people.get(GHOST_REFUND as usize - 1).and_then(|p| p.removed).is_some_and(|(r, _)| at > r),
-                    Twist::NumberReused => self.trade.orders.last().is_some_and(|o| o.paid.is_some() && o.refunds.is_empty() && o.created >= WINDOW),
+                    Twist::GhostRefund => {
+                        self.people.get(GHOST_REFUND as usize - 1).and_then(|p| p.removed).is_some_and(|(r, _)| at > r)
+                    }
+                    Twist::NumberReused => self
+                        .trade
+                        .orders
+                        .last()
+                        .is_some_and(|o| o.paid.is_some() && o.refunds.is_empty() && o.created >= WINDOW),
                     _ => true,
                 }
             };
@@ -406,7 +412,13 @@ impl Teller<'_> {
             Twist::InFlight => {
                 let requested = order.paid.unwrap_or(order.created).plus(2 * HOUR);
                 let amount = order.payable;
-                order.refunds.push(Refund { amount, requested, handled: None, state: RefundState::Requested, is_whole: true });
+                order.refunds.push(Refund {
+                    amount,
+                    requested,
+                    handled: None,
+                    state: RefundState::Requested,
+                    is_whole: true,
+                });
                 return;
             }
             Twist::Unconfirmed => order.is_unconfirmed = true,
@@ -455,7 +467,10 @@ impl Teller<'_> {
     }
 
     fn join_group(&mut self, order: &mut Order, place: usize) {
-        let Some(rule) = self.trade.rules.iter().position(|r| r.starts <= order.created && order.created < r.ends) else { return };
+        let Some(rule) = self.trade.rules.iter().position(|r| r.starts <= order.created && order.created < r.ends)
+        else {
+            return;
+        };
         let number = rule as i64 + 1;
         let open = self.trade.groups.iter().position(|g| g.rule == number && !g.is_complete);
         let group = open.unwrap_or_else(|| {
@@ -534,7 +549,13 @@ impl Teller<'_> {
         if handled >= AS_OF {
             return false;
         }
-        order.refunds.push(Refund { amount: order.payable, requested, handled: Some(handled), state: RefundState::Done, is_whole: true });
+        order.refunds.push(Refund {
+            amount: order.payable,
+            requested,
+            handled: Some(handled),
+            state: RefundState::Done,
+            is_whole: true,
+        });
         self.log_refund(order, place, 0, None);
         true
     }
