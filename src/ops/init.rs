@@ -113,7 +113,7 @@ fn case_toml(env: &Env, request: &InitRequest) -> String {
     };
     let bills = match &request.bills {
         Some(glob) => format!("[[bills]]\nglob = {}\n", quoted(&absolute(Path::new(glob)))),
-        None => "# [[bills]]\n# glob = \"bills/*.csv\"\n# mch_id = \"1600000000\"            # where the file does not say (fund bills)\n# account_kind = \"basic\"             # fund bills: basic, operation, fee\n# bill_on = 2026-01-28\n# sha1 = \"…\"                        # as the platform gave it\n".to_owned(),
+        None => "# [[bills]]\n# glob = \"bills/*\"                # as downloaded: plain, gzip or zip\n# mch_id = \"1600000000\"            # where the file does not say (fund bills)\n# account_kind = \"basic\"             # fund bills: basic, operation, fee\n# bill_on = 2026-01-28\n# sha1 = \"…\"                        # as the platform gave it\n".to_owned(),
     };
     let project = match request.kind {
         CaseKind::Deregistration => {

@@ -3,6 +3,7 @@
 
 mod account;
 mod bag;
+mod bills;
 mod commands;
 mod engines;
 mod estates;

@@ -9,6 +9,7 @@ use sealport::archive::Archive;
 use sealport::mapping::{Mapping, preset};
 use sealport::model::{Engine, Exit, Lang};
 use sealport::ops::check::CheckOptions;
+use sealport::ops::seal::SealOptions;
 use sealport::ops::{self, synth::Place};
 use sealport::schema;
 use serde_json::Value;
@@ -134,7 +135,7 @@ async fn whole(
     let env = env_with(db.passwords());
     let data = load(db, &case, system, tables);
 
-    let (answer, sealed) = ops::seal::seal(&env, &case, false).await.unwrap();
+    let (answer, sealed) = ops::seal::seal(&env, &case, &SealOptions::default()).await.unwrap();
     assert_eq!(answer.exit, Exit::Success, "{}", answer.text);
     let account = json(&sealed.path.join("data/custody/reconciliation.json"));
     let text = account.to_string();
@@ -257,7 +258,7 @@ async fn ruoyi_is_the_same_on_both_engines() {
         let case = dir.path().join(file);
         load(&db, &case, "ruoyi-vue-pro", file);
         db.sql(OTHER_TENANT);
-        let (_, sealed) = ops::seal::seal(&env_with(db.passwords()), &case, false).await.unwrap();
+        let (_, sealed) = ops::seal::seal(&env_with(db.passwords()), &case, &SealOptions::default()).await.unwrap();
         let archive = Archive::open(&sealed.path).unwrap();
         let rows = archive.statement().tables.iter().map(|t| (t.name.clone(), t.rows, t.root.to_string())).collect();
         tables.push(rows);
