@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::pace::Pace;
 use super::plan::{Feed, Plan};
 use crate::config::Case;
-use crate::mapping::{self, StaffReader, staff_sql};
+use crate::mapping::{StaffReader, staff_sql};
 use crate::ops::{Env, Error, sources};
 use crate::progress::Stage;
 use crate::pseudonym::{IdentifierKind, Keys, StaffMatcher, StaffMatcherBuilder};
