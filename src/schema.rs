@@ -7,6 +7,7 @@
 //! Limits: no nested types, no floating point, only key columns are NOT NULL (a rule that looks for a missing
 //! value must be able to see it). Every instant `x_at` is followed by its local date twin `x_on`.
 
+mod channels;
 mod commerce;
 mod compliance;
 mod funds;
@@ -367,6 +368,7 @@ fn twin_name(instant: &str) -> Option<&'static str> {
 fn declared() -> impl Iterator<Item = &'static Declared> {
     [
         commerce::DATASETS,
+        channels::DATASETS,
         people::DATASETS,
         trade::DATASETS,
         funds::DATASETS,

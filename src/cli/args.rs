@@ -83,7 +83,7 @@ pub enum Command {
     Demo(DemoArgs),
     /// Write a sample merchant with planted, listed faults
     #[command(
-        after_help = "Examples:\n  sealport synth --out shop --orders 50000\n  sealport synth --out clean --faults none\n  sealport synth --out one --faults TXN-001,FND-007"
+        after_help = "Examples:\n  sealport synth --out shop --orders 50000\n  sealport synth --out clean --faults none\n  sealport synth --out one --faults TXN-001,FND-007\n  sealport synth --system litemall --out mall --orders 5000"
     )]
     Synth(SynthArgs),
     /// Create a commented case folder
@@ -166,6 +166,15 @@ pub struct SynthArgs {
     /// Planted faults: all, none, or policy ids separated by commas
     #[arg(long, default_value = "all")]
     pub faults: String,
+    /// Write rows for the tables of a known system (data.sql) instead of the sample shop's own database
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(crate::synth::system_names()))]
+    pub system: Option<String>,
+    /// Engine of data.sql, where a system has several
+    #[arg(long, requires = "system")]
+    pub dialect: Option<String>,
+    /// Address of the database that data.sql is loaded into, for case.toml
+    #[arg(long, requires = "system")]
+    pub url: Option<String>,
 }
 
 /// Arguments of `init`.

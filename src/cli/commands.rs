@@ -86,7 +86,13 @@ fn manual() -> Result<Answer, Error> {
 async fn dispatch(env: &Env, command: Command) -> Result<Answer, Error> {
     match command {
         Command::Demo(a) => ops::demo::demo(env, &a.out, a.orders, a.seed).await,
-        Command::Synth(a) => ops::synth::synth(env, &a.out, a.orders, a.seed, &a.faults).await,
+        Command::Synth(a) => match &a.system {
+            None => ops::synth::synth(env, &a.out, a.orders, a.seed, &a.faults).await,
+            Some(system) => {
+                let place = ops::synth::Place { system, dialect: a.dialect.as_deref(), url: a.url.as_deref() };
+                ops::synth::system(env, &a.out, &place, a.orders, a.seed, &a.faults)
+            }
+        },
         Command::Init(a) => {
             let kind = CaseKind::from_word(&a.kind).unwrap_or(CaseKind::Audit);
             let request =

@@ -17,4 +17,5 @@ mod schema_page;
 mod sealing;
 mod servers;
 mod support;
+mod systems;
 mod tampering;

@@ -27,6 +27,10 @@ pub(super) async fn identifiers(
 ) -> Result<StaffMatcher, Error> {
     let task = env.progress.start(Stage::ReadStaff, None);
     let mut builder = StaffMatcherBuilder::new();
+    for database in &plan.databases {
+        builder.stands_by_design(&database.name);
+        builder.stands_by_design(database.mapping.id());
+    }
     for (name, feeds) in &plan.feeds {
         let Some(dataset) = schema::dataset(name) else { continue };
         task.label(name);
