@@ -156,9 +156,8 @@ async fn whole(
     assert!(keys.len() >= secret_keys.len(), "{keys:?}");
     hidden.extend(keys);
     assert!(hidden.len() > 5, "{hidden:?}");
-    for secret in hidden {
-        assert!(!archive.contains(&secret), "a secret of {system} stands in the archive");
-    }
+    let one_pass = aho_corasick::AhoCorasick::new(&hidden).unwrap();
+    assert!(one_pass.find(&archive).is_none(), "a secret of {system} stands in the archive");
     assert!(!archive.contains("not-to-be-shown") && !archive.contains("PlantedSecret"));
 
     let options = CheckOptions { fail_on: None, ..CheckOptions::default() };
