@@ -7,10 +7,10 @@
 //! written.
 
 mod account;
-mod flow;
+pub(super) mod flow;
 mod gate;
-mod plan;
-mod staff;
+pub(super) mod plan;
+pub(super) mod staff;
 
 use std::collections::BTreeMap;
 use std::path::Path;

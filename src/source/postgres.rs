@@ -21,7 +21,7 @@ use sqlx::{
 };
 use tokio::sync::mpsc::Sender;
 
-use super::database::{Privileges, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
+use super::database::{Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
 use super::server::{Address, connect, driver, unless_cancelled};
 use super::{Error, statement};
 use crate::model::Engine;
@@ -273,6 +273,27 @@ impl RowSource for PostgresSource {
             let (sql, layouts) = self.readable(&select).await?;
             let row = bound(sql, select.values).fetch_optional(&mut self.connection).await.map_err(failed)?;
             row.map_or_else(|| Ok(Vec::new()), |row| layout_texts(&row, &layouts))
+        }
+        .boxed()
+    }
+
+    fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>> {
+        async move {
+            statement::check(select.sql)?;
+            let sql = format!("EXPLAIN {}", select.sql);
+            let listed = bound(sql, select.values).fetch_all(&mut self.connection).await.map_err(failed)?;
+            let mut steps = Vec::new();
+            for row in &listed {
+                steps.extend(row_texts(row)?.into_iter().flatten());
+            }
+            let has = |words: &[&str]| {
+                steps.iter().any(|s| words.iter().any(|w| s.trim_start().trim_start_matches("->").trim_start().starts_with(w)))
+            };
+            Ok(QueryPlan {
+                has_sort: has(&["Sort ", "Incremental Sort "]),
+                has_temporary: has(&["Materialize ", "CTE Scan "]),
+                steps,
+            })
         }
         .boxed()
     }
