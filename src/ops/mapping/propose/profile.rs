@@ -307,9 +307,12 @@ fn care(column: &Column) -> Care {
     }
 }
 
+/// Codes repeat; words that hardly do may be names.
 fn may_hold_codes(column: &Column) -> bool {
     let shape = &column.shape;
-    column.care == Care::None
+    let repeats = shape.texts == 0 || shape.distinct * 2 <= shape.cells;
+    repeats
+        && column.care == Care::None
         && has_word(&column.name, words::CODES)
         && shape.cells > 0
         && shape.distinct as usize <= CODES_MAX
@@ -399,7 +402,9 @@ mod tests {
         ] {
             let column = column(name, &[RawValue::Text(value)]);
             assert_eq!(column.care, expected, "{name} {value}");
-            assert_eq!(may_hold_codes(&column), name == "status", "{name}");
+            let repeated = self::column(name, &[RawValue::Text(value); 2]);
+            assert_eq!(may_hold_codes(&repeated), name == "status", "{name}");
+            assert!(!may_hold_codes(&column), "{name}: a single word may be a name");
         }
     }
 
