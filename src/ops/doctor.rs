@@ -21,6 +21,7 @@ use super::seal::plan::{Database, Feed, Plan};
 use super::{Answer, Env, Error, sources};
 use crate::config::Case;
 use crate::hint::Hint as _;
+use crate::mapping::Part;
 use crate::model::{Bilingual, Exit, Lang};
 use crate::source::RowSource;
 use findings::{Findings, Mark, Topic};
@@ -36,11 +37,12 @@ pub async fn doctor(env: &Env, dir: &Path) -> Result<Answer, Error> {
     let plan = Plan::of(&case)?;
     let mut findings = Findings::default();
     let mut load = Load::default();
-    for database in &plan.databases {
+    for (index, database) in plan.databases.iter().enumerate() {
         env.cancel.check()?;
+        let view = View { env, case: &case, database, declared: plan.parts(index).collect() };
         match sources::open(env, &database.config).await {
             Ok(mut source) => {
-                let examined = examine(env, &case, database, source.as_mut(), &mut findings, &mut load).await;
+                let examined = examine(&view, source.as_mut(), &mut findings, &mut load).await;
                 refuse(examined, &database.name, &mut findings)?;
             }
             Err(error) => refuse(Err(error), &database.name, &mut findings)?,
@@ -81,22 +83,32 @@ fn words(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A database of the case and what is to be read from it.
+struct View<'a> {
+    env: &'a Env,
+    case: &'a Case,
+    database: &'a Database,
+    /// The SELECTs as the mapping has them; one may stand for many tables.
+    declared: Vec<&'a Part>,
+}
+
 async fn examine(
-    env: &Env,
-    case: &Case,
-    database: &Database,
+    view: &View<'_>,
     source: &mut dyn RowSource,
     findings: &mut Findings,
     load: &mut Load,
 ) -> Result<(), Error> {
+    let database = view.database;
     account::look(&database.name, source, findings).await?;
     let tables = source.tables().await?;
     fit::required(database, &tables, findings);
-    let prepared = fit::selects(database, source, findings).await?;
-    fit::left_over(database, &tables, findings);
-    env.cancel.check()?;
-    zones::look(env, case, database, &prepared, source, findings).await?;
-    load.source(database, &tables);
+    let parts = fit::named(view, &tables, findings);
+    let prepared = fit::selects(database, &parts, source, findings).await?;
+    fit::left_over(database, &parts, &tables, findings);
+    view.env.cancel.check()?;
+    let sound: Vec<&Part> = parts.iter().zip(prepared).filter(|(_, is_sound)| *is_sound).map(|(p, _)| p).collect();
+    zones::look(view, &sound, source, findings).await?;
+    load.source(database, &parts, &tables);
     Ok(())
 }
 

@@ -4,8 +4,10 @@
 mod account;
 mod authoring;
 mod bag;
+mod bills;
 mod commands;
 mod engines;
+mod estates;
 mod golden;
 mod independent;
 mod layering;

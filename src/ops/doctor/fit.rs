@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::findings::{Findings, Mark, Topic};
-use super::words;
+use super::{View, words};
 use crate::mapping::{Part, misfits};
 use crate::model::{Bilingual, Engine};
-use crate::ops::Error;
 use crate::ops::seal::plan::Database;
+use crate::ops::{Error, sources};
 use crate::source::database::TableInfo;
 use crate::source::{self, RowSource};
 
@@ -34,22 +34,37 @@ pub(super) fn required(database: &Database, tables: &[TableInfo], findings: &mut
     findings.add(Mark::Problem, Topic::Requires, name, text).facts(json!({ "missing": missing }));
 }
 
-/// Prepares every SELECT and compares its conversions with the types of its columns; hands back the positions of the
-/// parts that prepare.
+/// The SELECTs with one for each table where one stands for many; a pattern that matches none is a problem.
+pub(super) fn named(view: &View<'_>, tables: &[TableInfo], findings: &mut Findings) -> Vec<Part> {
+    let mut out = Vec::new();
+    for part in &view.declared {
+        match sources::parts_of(part, tables.iter().map(|t| t.name.as_str())) {
+            Ok(parts) => out.extend(parts),
+            Err(e) => {
+                let text = Bilingual::new(words(&e), words(&e));
+                findings.add(Mark::Problem, Topic::Requires, Some(&view.database.name), text);
+            }
+        }
+    }
+    out
+}
+
+/// Prepares every SELECT and compares its conversions with the types of its columns; says of each whether it prepares.
 ///
 /// # Errors
 /// When the connection is gone.
 pub(super) async fn selects(
     database: &Database,
+    parts: &[Part],
     source: &mut dyn RowSource,
     findings: &mut Findings,
-) -> Result<BTreeSet<usize>, Error> {
+) -> Result<Vec<bool>, Error> {
     let name = Some(database.name.as_str());
-    let mut prepared = BTreeSet::new();
-    for (index, part) in database.mapping.parts().iter().enumerate() {
+    let mut prepared = Vec::with_capacity(parts.len());
+    for part in parts {
         match source.columns(&part.sql).await {
             Ok(columns) => {
-                prepared.insert(index);
+                prepared.push(true);
                 let types: Vec<(String, String)> = columns.into_iter().map(|c| (c.name, c.type_name)).collect();
                 drift(database, part, &types, findings);
             }
@@ -59,6 +74,7 @@ pub(super) async fn selects(
                 | source::Error::NotARead { .. }
                 | source::Error::Server { .. }),
             ) => {
+                prepared.push(false);
                 let (dataset, words) = (part.dataset.name, words(&e));
                 let text = Bilingual::new(
                     format!("数据集 {dataset} 的 SELECT 无法执行：{words}"),
@@ -71,7 +87,7 @@ pub(super) async fn selects(
             Err(e) => return Err(e.into()),
         }
     }
-    if prepared.len() == database.mapping.parts().len() {
+    if prepared.iter().all(|is_sound| *is_sound) {
         let count = prepared.len();
         let text = Bilingual::new(format!("{count} 条 SELECT 均可执行"), format!("all {count} SELECTs prepare"));
         findings.add(Mark::Ok, Topic::Selects, name, text);
@@ -96,10 +112,10 @@ fn drift(database: &Database, part: &Part, types: &[(String, String)], findings:
 }
 
 /// Tables that no SELECT reads, and columns of the tables read that no SELECT mentions.
-pub(super) fn left_over(database: &Database, tables: &[TableInfo], findings: &mut Findings) {
+pub(super) fn left_over(database: &Database, parts: &[Part], tables: &[TableInfo], findings: &mut Findings) {
     let name = Some(database.name.as_str());
     let mut mentioned: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for part in database.mapping.parts() {
+    for part in parts {
         let words = identifiers(&part.sql);
         for table in &part.tables {
             mentioned.entry(table.to_lowercase()).or_default().extend(words.iter().cloned());

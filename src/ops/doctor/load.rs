@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::findings::{Findings, Mark, Topic};
 use crate::config::Case;
-use crate::mapping::staff_sql;
+use crate::mapping::{Part, staff_sql};
 use crate::model::{Bilingual, Exit};
 use crate::ops::places;
 use crate::ops::seal::plan::{Database, Plan};
@@ -44,11 +44,11 @@ pub(super) struct Load {
 
 impl Load {
     /// Takes over what a mapping reads from a database.
-    pub(super) fn source(&mut self, database: &Database, tables: &[TableInfo]) {
+    pub(super) fn source(&mut self, database: &Database, parts: &[Part], tables: &[TableInfo]) {
         self.connections += 1;
         // Every table is counted once.
         self.statements += tables.len() as u64;
-        for part in database.mapping.parts() {
+        for part in parts {
             // Its rows, its control totals, and its staff where it has any.
             self.statements += 2 + u64::from(staff_sql(part).is_some());
             let rows = tables.iter().find(|t| t.name.eq_ignore_ascii_case(&part.table)).map_or(0, |t| t.rows);

@@ -1,17 +1,14 @@
 //! Whether the newest instants lie where the declared zone says: what has happened cannot lie in the future, and a
 //! shop that is open has something newer than eight hours.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::View;
 use super::findings::{Findings, Mark, Topic};
-use crate::config::Case;
-use crate::mapping::{self, latest, latest_sql};
+use crate::mapping::{self, Part, latest, latest_sql};
 use crate::model::Bilingual;
-use crate::ops::seal::plan::Database;
-use crate::ops::{Env, Error};
+use crate::ops::Error;
 use crate::source::RowSource;
 use crate::source::database::Select;
 
@@ -46,15 +43,14 @@ fn judge(newest: DateTime<Utc>, now: DateTime<Utc>) -> Verdict {
     }
 }
 
-/// Asks every part that prepares for its newest instants.
+/// Asks every SELECT that prepares for its newest instants.
 pub(super) async fn look(
-    env: &Env,
-    case: &Case,
-    database: &Database,
-    prepared: &BTreeSet<usize>,
+    view: &View<'_>,
+    parts: &[&Part],
     source: &mut dyn RowSource,
     findings: &mut Findings,
 ) -> Result<(), Error> {
+    let View { env, case, database, .. } = view;
     let now = env.clock.now();
     let system = database.mapping.src_system();
     // Only the zone matters here; no secret is read.
@@ -65,9 +61,9 @@ pub(super) async fn look(
     };
     let mut newest: Option<DateTime<Utc>> = None;
     let (mut asked, mut doubts) = (0, 0);
-    for (index, part) in database.mapping.parts().iter().enumerate() {
+    for part in parts {
         env.cancel.check()?;
-        let Some(query) = latest_sql(part).filter(|_| prepared.contains(&index)) else { continue };
+        let Some(query) = latest_sql(part) else { continue };
         let row = source.first_row(Select { sql: &query.sql, values: &query.values }).await?;
         for (column, at) in latest(part, &query, &row, &context)? {
             asked += 1;

@@ -22,18 +22,22 @@ pub async fn explain(env: &Env, dir: &Path, dataset: Option<&str>) -> Result<Ans
     let plan = Plan::of(&case)?;
     let mut text = String::new();
     let mut list: Vec<Value> = Vec::new();
-    for database in &plan.databases {
-        let wanted: Vec<&Part> =
-            database.mapping.parts().iter().filter(|p| dataset.is_none_or(|d| d == p.dataset.name)).collect();
+    for (index, database) in plan.databases.iter().enumerate() {
+        let wanted: Vec<&Part> = plan.parts(index).filter(|p| dataset.is_none_or(|d| d == p.dataset.name)).collect();
         if wanted.is_empty() {
             continue;
         }
         let mut source = sources::open(env, &database.config).await?;
-        for part in wanted {
-            env.cancel.check()?;
-            let explained = one(source.as_mut(), part).await?;
-            text.push_str(&explained.text(env, &database.name, part));
-            list.push(explained.json(&database.name, part));
+        // Only a SELECT that stands for many tables needs to know them.
+        let is_listed = wanted.iter().any(|p| p.pattern().is_some());
+        let tables = if is_listed { source.tables().await? } else { Vec::new() };
+        for declared in wanted {
+            for part in sources::parts_of(declared, tables.iter().map(|t| t.name.as_str()))? {
+                env.cancel.check()?;
+                let explained = one(source.as_mut(), &part).await?;
+                text.push_str(&explained.text(env, &database.name, &part));
+                list.push(explained.json(&database.name, &part));
+            }
         }
     }
     if list.is_empty() {

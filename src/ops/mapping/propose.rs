@@ -43,8 +43,8 @@ pub async fn propose(env: &Env, request: &ProposeRequest) -> Result<Answer, Erro
     let wrong = |problem: &str| {
         Error::usage(
             problem.to_owned(),
-            "写法：sqlite://文件、postgres://用户@主机/库、mysql://用户@主机/库。",
-            "write sqlite://FILE, postgres://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE",
+            "写法：sqlite://文件、postgres://用户@主机/库、mysql://用户@主机/库、files:文件夹。",
+            "write sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE or files:DIR",
         )
     };
     let location = SourceLocation::parse(&request.url, Path::new(""), None).map_err(wrong)?;
@@ -113,7 +113,7 @@ pub async fn propose(env: &Env, request: &ProposeRequest) -> Result<Answer, Erro
 /// The name of the file or database.
 fn default_name(location: &SourceLocation) -> String {
     let name = match location {
-        SourceLocation::Sqlite(path) => path.file_stem().map(|s| s.to_string_lossy().into_owned()),
+        SourceLocation::Sqlite(path) | SourceLocation::Files(path) => path.file_stem().map(|s| s.to_string_lossy().into_owned()),
         SourceLocation::Server { url, .. } => url.path().rsplit('/').next().map(str::to_owned),
         SourceLocation::ParquetDir(_) | SourceLocation::CsvDir(_) => None,
     };

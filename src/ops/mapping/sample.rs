@@ -18,6 +18,7 @@ use crate::hint::Hint as _;
 use crate::mapping::{Converter, Part, Quarantined};
 use crate::model::{Exit, Lang};
 use crate::ops::seal::flow;
+use crate::ops::seal::pace::{Limits, Pace};
 use crate::ops::seal::plan::{Database, Plan};
 use crate::ops::seal::staff;
 use crate::ops::table::{cut, table};
@@ -50,7 +51,7 @@ pub struct TryRequest {
 pub async fn sample(env: &Env, request: &TryRequest) -> Result<Answer, Error> {
     let case = Case::load(Path::new(&request.case))?;
     let keys = Keys::load(&places::secrets(env, &case))?;
-    let plan = Plan::of(&case)?;
+    let mut plan = Plan::of(&case)?;
     if let Some(name) = request.source.as_deref().filter(|n| !plan.databases.iter().any(|d| d.name == *n)) {
         let known: Vec<&str> = plan.databases.iter().map(|d| d.name.as_str()).collect();
         return Err(Error::usage(
@@ -63,22 +64,25 @@ pub async fn sample(env: &Env, request: &TryRequest) -> Result<Answer, Error> {
     for database in &plan.databases {
         databases.push(sources::open(env, &database.config).await?);
     }
-    let matcher = Arc::new(staff::identifiers(env, &case, &plan, &mut databases, &keys).await?);
-    let mut work = Work { case: &case, plan: &plan, keys: &keys, matcher, rows: request.rows };
+    let mut tables = Vec::with_capacity(databases.len());
+    for source in &mut databases {
+        tables.push(source.tables().await?);
+    }
+    plan.name_tables(&tables)?;
+    let pace = Pace::new(env, case.zone, Limits::default());
+    let matcher = Arc::new(staff::identifiers(env, &case, &plan, &mut databases, &keys, &pace).await?);
+    let work = Work { case: &case, plan: &plan, keys: &keys, matcher, rows: request.rows };
     let mut shown = Vec::new();
-    for (database, source) in plan.databases.iter().zip(&mut databases) {
+    for (index, (database, source)) in plan.databases.iter().zip(&mut databases).enumerate() {
         if request.source.as_ref().is_some_and(|n| *n != database.name) {
             continue;
         }
-        for part in database.mapping.parts() {
+        for part in plan.parts(index) {
             if request.dataset.as_ref().is_some_and(|d| d != part.dataset.name) {
                 continue;
             }
             env.cancel.check()?;
-            // Classes raised by one part hold for all parts of a dataset.
-            let mut part = part.clone();
-            part.raise(&plan.raised(part.dataset.name));
-            shown.push(work.part(env, database, &part, source.as_mut()).await?);
+            shown.push(work.part(env, database, part, source.as_mut()).await?);
         }
     }
     if shown.is_empty() {
@@ -114,7 +118,7 @@ struct Shown {
 
 impl Work<'_> {
     async fn part(
-        &mut self,
+        &self,
         env: &Env,
         database: &Database,
         part: &Part,

@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
 use tokio::sync::mpsc;
 
 use super::account::{Account, FeedRecord, LoadedFile};
+use super::pace::Pace;
 use super::plan::{Feed, Plan};
 use crate::archive::{BagWriter, TableSpec, TableSummary, TableWriter};
 use crate::config::Case;
@@ -123,6 +124,7 @@ pub(super) struct Flow<'a, 'r> {
     bag: &'a BagWriter<'r>,
     keys: &'a Keys,
     task: Arc<dyn Task>,
+    pace: Arc<Pace>,
     shared: Option<Shared>,
     tables: Vec<TableSummary>,
     /// Coverage declared so far, joined with the counts when the inventory is written.
@@ -138,11 +140,13 @@ impl<'a, 'r> Flow<'a, 'r> {
         keys: &'a Keys,
         pseudonymiser: Pseudonymiser,
         task: Arc<dyn Task>,
+        pace: Arc<Pace>,
     ) -> Result<Self, Error> {
         let dataset = known("quarantine")?;
         let quarantine = Quarantine { dataset, writer: bag.table(TableSpec::of(dataset))?, next_no: 1 };
         let shared = Shared { pseudonymiser, inventory: Inventory::default(), quarantine };
-        Ok(Self { env, case, plan, bag, keys, task, shared: Some(shared), tables: Vec::new(), covered: Vec::new() })
+        let (tables, covered) = (Vec::new(), Vec::new());
+        Ok(Self { env, case, plan, bag, keys, task, pace, shared: Some(shared), tables, covered })
     }
 
     /// Streams all feeds of a dataset into its table.
@@ -271,7 +275,8 @@ impl<'a, 'r> Flow<'a, 'r> {
                 let system = config.mapping.src_system();
                 let header = sources::header(source.as_mut(), dataset.name, &part.table, &part.sql).await?;
                 let converter = Converter::new(part, &header, &context(self.case, &system, self.keys))?;
-                let totals = query(source.as_mut(), part, converter, sender.clone(), &self.env.cancel).await?;
+                let totals =
+                    query(source.as_mut(), part, converter, sender.clone(), &self.env.cancel, &self.pace).await?;
                 let control = control_sql(part);
                 let answer = source.first_row(Select { sql: &control.sql, values: &control.values }).await?;
                 account.feed(FeedRecord::query(dataset.name, &config.name, part, totals, control.totals(&answer)?));
@@ -390,10 +395,14 @@ async fn query(
     mut converter: Converter,
     sender: SyncSender<Item>,
     cancel: &Cancel,
+    pace: &Arc<Pace>,
 ) -> Result<PartTotals, Error> {
+    let pace = Arc::clone(pace);
     let (raw, mut batches) = mpsc::channel::<RawBatch>(AHEAD);
     let converting = tokio::task::spawn_blocking(move || {
         while let Some(batch) = batches.blocking_recv() {
+            // Channels are short, so a batch that waits here holds the source back.
+            pace.take(batch.rows())?;
             convert(&mut converter, &batch, &sender)?;
         }
         Ok::<PartTotals, Error>(converter.totals().clone())

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 
+use super::pace::Pace;
 use super::plan::{Feed, Plan};
 use crate::config::Case;
-use crate::mapping::{self, StaffReader, staff_sql};
+use crate::mapping::{StaffReader, staff_sql};
 use crate::ops::{Env, Error, sources};
 use crate::progress::Stage;
 use crate::pseudonym::{IdentifierKind, Keys, StaffMatcher, StaffMatcherBuilder};
@@ -22,6 +23,7 @@ pub(in crate::ops) async fn identifiers(
     plan: &Plan,
     databases: &mut [Box<dyn RowSource>],
     keys: &Keys,
+    pace: &Pace,
 ) -> Result<StaffMatcher, Error> {
     let task = env.progress.start(Stage::ReadStaff, None);
     let mut builder = StaffMatcherBuilder::new();
@@ -44,10 +46,11 @@ pub(in crate::ops) async fn identifiers(
                     let read = source.read(select, sender, &env.cancel);
                     let take = async {
                         while let Some(batch) = receiver.recv().await {
+                            pace.take(batch.rows())?;
                             task.advance(batch.rows() as u64);
                             reader.each(&batch, &mut |column, value| add(&mut builder, column.column.name, value))?;
                         }
-                        Ok::<(), mapping::Error>(())
+                        Ok::<(), Error>(())
                     };
                     let (read, taken) = tokio::join!(read, take);
                     taken?;
