@@ -85,10 +85,8 @@ pub fn filled(part: &Part) -> BTreeSet<&'static str> {
     let mut out = BTreeSet::new();
     for column in &part.dataset.columns {
         let is_selected = part.columns.iter().any(|c| c == column.name);
-        let is_made = part
-            .conversions
-            .get(column.name)
-            .is_some_and(|c| matches!(c.kind, Kind::Const(_) | Kind::Enum2 { .. }));
+        let is_made =
+            part.conversions.get(column.name).is_some_and(|c| matches!(c.kind, Kind::Const(_) | Kind::Enum2 { .. }));
         let is_chain = column.name == chain::OK && part.chain.is_some();
         let is_own = fillable(part.dataset, column.name).is_some();
         if is_own && (is_selected || is_made || is_chain) {
@@ -263,7 +261,8 @@ conv.currency = { const = "CNY" }
     /// Every type a database can have for a conversion is either readable or told.
     #[test]
     fn types_that_cannot_be_read_are_told() {
-        let good = [("payable_fen", "decimal"), ("created_at", "timestamp"), ("paid_at", "datetime"), ("closed_at", "bigint")];
+        let good =
+            [("payable_fen", "decimal"), ("created_at", "timestamp"), ("paid_at", "datetime"), ("closed_at", "bigint")];
         assert!(wrong(Engine::MySql, &good).is_empty());
         let bad = [
             ("payable_fen", "tinyint(1)"),
@@ -275,8 +274,14 @@ conv.currency = { const = "CNY" }
         ];
         assert_eq!(wrong(Engine::MySql, &bad).len(), bad.len());
         assert_eq!(wrong(Engine::Postgres, &[("paid_at", "timestamptz"), ("closed_at", "text")]).len(), 2);
-        assert_eq!(wrong(Engine::Postgres, &[("paid_at", "timestamp without time zone"), ("order_ref", "uuid")]).len(), 0);
-        assert_eq!(wrong(Engine::Sqlite, &[("paid_at", "INTEGER"), ("payable_fen", "BLOB")]), ["paid_at", "payable_fen"]);
+        assert_eq!(
+            wrong(Engine::Postgres, &[("paid_at", "timestamp without time zone"), ("order_ref", "uuid")]).len(),
+            0
+        );
+        assert_eq!(
+            wrong(Engine::Sqlite, &[("paid_at", "INTEGER"), ("payable_fen", "BLOB")]),
+            ["paid_at", "payable_fen"]
+        );
         assert_eq!(wrong(Engine::Sqlite, &[("paid_at", ""), ("payable_fen", "WHATEVER")]).len(), 0);
     }
 

@@ -70,8 +70,7 @@ pub fn latest(
     let mut batch = RawBatch::new(header.len());
     for ((column, cells), cell) in query.columns.iter().zip(&mut batch.columns).zip(row) {
         let kind = part.conversions.get(column.name).map(|c| &c.kind);
-        let is_number =
-            matches!(kind, Some(Kind::Time { meaning: TimeMeaning::EpochS | TimeMeaning::EpochMs, .. }));
+        let is_number = matches!(kind, Some(Kind::Time { meaning: TimeMeaning::EpochS | TimeMeaning::EpochMs, .. }));
         cells.push(match (cell.as_deref(), is_number) {
             (None, _) => RawValue::Null,
             (Some(text), true) => text.parse().map_or(RawValue::Text(text), RawValue::Int),
@@ -125,12 +124,16 @@ conv.closed_at = { time = "pattern", pattern = "yyyyMMddHHmmss" }
         assert_eq!(names, ["created_at", "paid_at", "closed_at"]);
         let context =
             Context { zone: chrono_tz::UTC, src_system: "t@1", fingerprint: Arc::new(|_: &[u8]| String::new()) };
-        let row = [Some("2026-03-01 08:00:00".to_owned()), Some("1772323200000".to_owned()), Some("no date".to_owned())];
+        let row =
+            [Some("2026-03-01 08:00:00".to_owned()), Some("1772323200000".to_owned()), Some("no date".to_owned())];
         let found = latest(part, &query, &row, &context).unwrap();
         let shown: Vec<(&str, String)> = found.iter().map(|(c, at)| (c.name, at.to_rfc3339())).collect();
         assert_eq!(
             shown,
-            [("created_at", "2026-03-01T00:00:00+00:00".to_owned()), ("paid_at", "2026-03-01T00:00:00+00:00".to_owned())]
+            [
+                ("created_at", "2026-03-01T00:00:00+00:00".to_owned()),
+                ("paid_at", "2026-03-01T00:00:00+00:00".to_owned())
+            ]
         );
     }
 }

@@ -284,8 +284,9 @@ impl RowSource for MySqlSource {
                 let named: Vec<&str> = row.columns().iter().map(|c| c.name()).collect();
                 let cells = named.into_iter().zip(row_texts(row)?);
                 let shown = cells.filter(|(name, _)| ["table", "type", "key", "rows", "Extra"].contains(name));
-                let words: Vec<String> =
-                    shown.filter_map(|(name, cell)| Some(format!("{name}={}", cell.filter(|c| !c.is_empty())?))).collect();
+                let words: Vec<String> = shown
+                    .filter_map(|(name, cell)| Some(format!("{name}={}", cell.filter(|c| !c.is_empty())?)))
+                    .collect();
                 steps.push(words.join(" "));
             }
             let has = |word: &str| steps.iter().any(|s| s.contains(word));

@@ -285,7 +285,9 @@ impl RowSource for PostgresSource {
                 steps.extend(row_texts(row)?.into_iter().flatten());
             }
             let has = |words: &[&str]| {
-                steps.iter().any(|s| words.iter().any(|w| s.trim_start().trim_start_matches("->").trim_start().starts_with(w)))
+                steps
+                    .iter()
+                    .any(|s| words.iter().any(|w| s.trim_start().trim_start_matches("->").trim_start().starts_with(w)))
             };
             Ok(QueryPlan {
                 has_sort: has(&["Sort ", "Incremental Sort "]),

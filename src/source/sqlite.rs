@@ -170,7 +170,13 @@ impl RowSource for SqliteSource {
             let has = |words: &[&str]| steps.iter().any(|s| words.iter().any(|w| s.contains(w)));
             Ok(QueryPlan {
                 has_sort: has(&["TEMP B-TREE FOR ORDER BY", "TEMP B-TREE FOR RIGHT PART OF ORDER BY"]),
-                has_temporary: has(&["TEMP B-TREE FOR GROUP BY", "TEMP B-TREE FOR DISTINCT", "MATERIALIZE", "AUTOMATIC", "UNION USING TEMP"]),
+                has_temporary: has(&[
+                    "TEMP B-TREE FOR GROUP BY",
+                    "TEMP B-TREE FOR DISTINCT",
+                    "MATERIALIZE",
+                    "AUTOMATIC",
+                    "UNION USING TEMP",
+                ]),
                 steps,
             })
         })

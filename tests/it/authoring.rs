@@ -15,7 +15,14 @@ use crate::support::{Place, Run, is_chinese, names, sql};
 
 /// People planted in the unknown shop, in columns whose names say so and in columns whose names do not.
 const PLANTED: [&str; 9] = [
-    "欧阳测试", "诸葛样本", "13912345678", "13887654321", "ouyang.ceshi", "ouyang@example.com", "oX-openid-1", "S3cr3t-Pa55word",
+    "欧阳测试",
+    "诸葛样本",
+    "13912345678",
+    "13887654321",
+    "ouyang.ceshi",
+    "ouyang@example.com",
+    "oX-openid-1",
+    "S3cr3t-Pa55word",
     "350102199001011234",
 ];
 
@@ -178,7 +185,10 @@ fn doctor_of_a_good_case() {
 fn doctor_names_what_does_not_fit() {
     let place = Place::new_case();
     let db = place.case().join("source/shop.db");
-    sql(&db, "ALTER TABLE t_refund DROP COLUMN route; UPDATE t_pay SET pay_time = '2199-01-01 00:00:00' WHERE rowid = 1");
+    sql(
+        &db,
+        "ALTER TABLE t_refund DROP COLUMN route; UPDATE t_pay SET pay_time = '2199-01-01 00:00:00' WHERE rowid = 1",
+    );
     let run = place.run(&["doctor", "case", "--format", "json"]);
     assert_eq!(run.code, 2, "{}", run.out);
     let answer = json(&run);
@@ -204,11 +214,14 @@ fn doctor_names_what_does_not_fit() {
 #[test]
 fn doctor_doubts_declared_types() {
     let place = Place::new_case();
-    place.edit("source/mapping.toml", |text| text.replacen("conv.paid_at = { time = \"local\"", "conv.paid_at = { time = \"epoch_s\"", 1));
+    place.edit("source/mapping.toml", |text| {
+        text.replacen("conv.paid_at = { time = \"local\"", "conv.paid_at = { time = \"epoch_s\"", 1)
+    });
     let run = place.run(&["doctor", "case", "--format", "json"]);
     assert_eq!(run.code, 0, "{}", run.out);
     let answer = json(&run);
-    let found = answer["checks"].as_array().unwrap().iter().any(|c| c["topic"] == "types" && c["facts"]["column"] == "paid_at");
+    let found =
+        answer["checks"].as_array().unwrap().iter().any(|c| c["topic"] == "types" && c["facts"]["column"] == "paid_at");
     assert!(found, "{}", run.out);
 }
 
@@ -356,8 +369,7 @@ async fn on_a_server(db: &Scratch) {
     shows_nobody(&text);
     case_of(&place, db.url.as_str());
     fs::write(place.case().join("mapping.toml"), completed(&text)).unwrap();
-    let request =
-        ops::mapping::sample::TryRequest { case: place.case(), source: None, dataset: None, rows: 100 };
+    let request = ops::mapping::sample::TryRequest { case: place.case(), source: None, dataset: None, rows: 100 };
     let answer = ops::mapping::sample::sample(&env, &request).await.unwrap();
     assert_eq!(answer.exit, Exit::Success, "{}", answer.text);
     shows_nobody(&answer.json.to_string());
@@ -378,7 +390,9 @@ async fn on_a_server(db: &Scratch) {
 
     // A mapping that reads a DATETIME as a TIMESTAMP, or a timestamp as seconds, does not fit.
     let wrong = if db.engine == Engine::MySql { "session" } else { "epoch_s" };
-    place.edit("mapping.toml", |t| t.replace("conv.created_at = { time = \"local\" }", &format!("conv.created_at = {{ time = \"{wrong}\" }}")));
+    place.edit("mapping.toml", |t| {
+        t.replace("conv.created_at = { time = \"local\" }", &format!("conv.created_at = {{ time = \"{wrong}\" }}"))
+    });
     let answer = ops::doctor::doctor(&env, &place.case()).await.unwrap();
     assert_eq!(answer.exit, Exit::Invalid, "{}", answer.text);
     assert!(finding(&answer, "types").iter().any(|t| t["facts"]["column"] == "created_at" && t["mark"] == "problem"));

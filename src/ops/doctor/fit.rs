@@ -105,9 +105,9 @@ fn drift(database: &Database, part: &Part, types: &[(String, String)], findings:
         );
         // SQLite lets any value stand in any column: its types are what somebody meant to store.
         let mark = if part.engine == Engine::Sqlite { Mark::Note } else { Mark::Problem };
-        findings
-            .add(mark, Topic::Types, Some(&database.name), text)
-            .facts(json!({ "dataset": part.dataset.name, "column": misfit.column, "conversion": conversion, "type": ty }));
+        findings.add(mark, Topic::Types, Some(&database.name), text).facts(
+            json!({ "dataset": part.dataset.name, "column": misfit.column, "conversion": conversion, "type": ty }),
+        );
     }
 }
 
@@ -196,7 +196,9 @@ mod tests {
     /// Words inside texts and comments name no column; quoted names do, whatever stands in them.
     #[test]
     fn identifiers_of_a_statement() {
-        let found = identifiers("SELECT o.Id AS x, \"Order No\", `b`, 'pay_time' -- note col\n /* gone */ FROM 订单 o WHERE 金额 > 1");
+        let found = identifiers(
+            "SELECT o.Id AS x, \"Order No\", `b`, 'pay_time' -- note col\n /* gone */ FROM 订单 o WHERE 金额 > 1",
+        );
         for name in ["id", "x", "order no", "b", "订单", "金额"] {
             assert!(found.contains(name), "{name}: {found:?}");
         }

@@ -73,11 +73,16 @@ impl Load {
         self.bytes = rows * BYTES_PER_ROW + BYTES_BESIDES;
         let (connections, statements, minutes) = (self.connections, self.statements, self.minutes);
         let text = Bilingual::new(
-            format!("约 {rows} 行；{connections} 个连接、{statements} 条语句，每个快照最长约 {minutes} 分钟（按每秒 {ROWS_PER_SECOND} 行估算）"),
-            format!("about {rows} rows; {connections} connections, {statements} statements, the longest snapshot about {minutes} minutes (at {ROWS_PER_SECOND} rows a second)"),
+            format!(
+                "约 {rows} 行；{connections} 个连接、{statements} 条语句，每个快照最长约 {minutes} 分钟（按每秒 {ROWS_PER_SECOND} 行估算）"
+            ),
+            format!(
+                "about {rows} rows; {connections} connections, {statements} statements, the longest snapshot about {minutes} minutes (at {ROWS_PER_SECOND} rows a second)"
+            ),
         );
         let mark = if minutes > LONG_SNAPSHOT_MINUTES { Mark::Note } else { Mark::Ok };
-        let details = self.reads.iter().map(|r| format!("{} ← {}.{} ({})", r.dataset, r.source, r.table, r.rows)).collect();
+        let details =
+            self.reads.iter().map(|r| format!("{} ← {}.{} ({})", r.dataset, r.source, r.table, r.rows)).collect();
         findings.add(mark, Topic::Load, None, text).details(details);
         self.disk(&places::archives(case), findings);
     }

@@ -77,15 +77,23 @@ pub(super) async fn look(
                 }
                 Verdict::Future(hours) => (
                     Bilingual::new(
-                        format!("{place} 的最新值为 {shown}，比现在晚 {hours:.1} 小时：请核对时区（映射为 {zone}）与换算"),
-                        format!("the newest {place} is {shown}, {hours:.1} hours in the future: check the zone (the mapping says {zone}) and the conversion"),
+                        format!(
+                            "{place} 的最新值为 {shown}，比现在晚 {hours:.1} 小时：请核对时区（映射为 {zone}）与换算"
+                        ),
+                        format!(
+                            "the newest {place} is {shown}, {hours:.1} hours in the future: check the zone (the mapping says {zone}) and the conversion"
+                        ),
                     ),
                     hours,
                 ),
                 Verdict::Shifted(hours) => (
                     Bilingual::new(
-                        format!("{place} 的最新值为 {shown}，比现在早 {hours:.1} 小时：若系统仍在营业，时区可能有误（映射为 {zone}）"),
-                        format!("the newest {place} is {shown}, {hours:.1} hours behind now: if the shop is open, the zone may be wrong (the mapping says {zone})"),
+                        format!(
+                            "{place} 的最新值为 {shown}，比现在早 {hours:.1} 小时：若系统仍在营业，时区可能有误（映射为 {zone}）"
+                        ),
+                        format!(
+                            "the newest {place} is {shown}, {hours:.1} hours behind now: if the shop is open, the zone may be wrong (the mapping says {zone})"
+                        ),
                     ),
                     -hours,
                 ),
@@ -99,7 +107,10 @@ pub(super) async fn look(
         let shown = newest.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
         let text = Bilingual::new(
             format!("{asked} 个时间列均不晚于现在，最新 {}", shown.as_deref().unwrap_or("–")),
-            format!("none of {asked} time columns lies in the future; the newest is {}", shown.as_deref().unwrap_or("–")),
+            format!(
+                "none of {asked} time columns lies in the future; the newest is {}",
+                shown.as_deref().unwrap_or("–")
+            ),
         );
         let facts = json!({ "columns": asked, "newest": shown.map_or(Value::Null, Value::String) });
         findings.add(Mark::Ok, Topic::Zone, Some(&database.name), text).facts(facts);

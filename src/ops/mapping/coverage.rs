@@ -222,12 +222,22 @@ impl Coverage {
         let (filled, needed, percent) = (self.filled_columns, self.needed_columns, self.percent());
         let (evaluable, rules) = (self.evaluable, self.rules);
         let mut text = match lang {
-            Lang::Zh => format!("规则所需的列已填 {filled}/{needed}（{percent:.1}%）；数据齐备的规则 {evaluable}/{rules}\n\n"),
-            Lang::En => format!("{filled} of {needed} columns that rules need are filled ({percent:.1} %); {evaluable} of {rules} rules have their data\n\n"),
+            Lang::Zh => {
+                format!("规则所需的列已填 {filled}/{needed}（{percent:.1}%）；数据齐备的规则 {evaluable}/{rules}\n\n")
+            }
+            Lang::En => format!(
+                "{filled} of {needed} columns that rules need are filled ({percent:.1} %); {evaluable} of {rules} rules have their data\n\n"
+            ),
         };
-        let rows: Vec<Vec<String>> =
-            self.datasets.iter().map(|(name, filled, needed)| vec![name.clone(), format!("{filled}/{needed}")]).collect();
-        text.push_str(&table(&[lang.pick("已映射的数据集", "dataset mapped"), lang.pick("所需列", "needed columns")], &rows));
+        let rows: Vec<Vec<String>> = self
+            .datasets
+            .iter()
+            .map(|(name, filled, needed)| vec![name.clone(), format!("{filled}/{needed}")])
+            .collect();
+        text.push_str(&table(
+            &[lang.pick("已映射的数据集", "dataset mapped"), lang.pick("所需列", "needed columns")],
+            &rows,
+        ));
         text.push('\n');
         let rows: Vec<Vec<String>> = self
             .gaps
@@ -261,7 +271,8 @@ impl Coverage {
             text.push('\n');
         }
         for (name, why) in &self.absent {
-            let count = self.gaps.iter().find(|(g, _)| g.0 == *name && g.1.is_none()).map_or(0, |(_, b)| b.needed_by.len());
+            let count =
+                self.gaps.iter().find(|(g, _)| g.0 == *name && g.1.is_none()).map_or(0, |(_, b)| b.needed_by.len());
             text.push_str(&match lang {
                 Lang::Zh => format!("{name}：声明不存在（{why}）；{count} 条规则因此无法检查\n"),
                 Lang::En => format!("{name}: declared absent ({why}); {count} rules cannot be evaluated for it\n"),
@@ -333,9 +344,8 @@ mod tests {
     fn benefits_are_counted() {
         let pack = Pack::embedded().unwrap();
         let policies: Vec<&Policy> = pack.policies().filter(|p| p.status == Status::Stable).collect();
-        let all: Filled = schema::datasets()
-            .map(|d| (d.name, d.columns.iter().map(|c| c.name.to_owned()).collect()))
-            .collect();
+        let all: Filled =
+            schema::datasets().map(|d| (d.name, d.columns.iter().map(|c| c.name.to_owned()).collect())).collect();
         let full = Coverage::of(&policies, &all, &BTreeMap::new(), true);
         assert_eq!((full.percent(), full.evaluable, full.gaps.len()), (100.0, policies.len(), 0));
 
@@ -359,7 +369,9 @@ mod tests {
         let two = Coverage::of(&policies, &two, &BTreeMap::new(), true);
         let of = |name: &str| two.gaps.iter().find(|(g, _)| place(g) == name).map(|(_, b)| b).unwrap();
         assert!(of("refunds.route").unlocks.len() <= needing.len());
-        assert!(of("payments").needed_by.len() > of("payments").unlocks.len() || of("refunds.route").unlocks == needing);
+        assert!(
+            of("payments").needed_by.len() > of("payments").unlocks.len() || of("refunds.route").unlocks == needing
+        );
 
         let mut gone = all.clone();
         gone.remove("refunds");

@@ -54,7 +54,8 @@ struct Explained {
 }
 
 async fn one(source: &mut dyn RowSource, part: &Part) -> Result<Explained, Error> {
-    let failed = |e| Error::Select { dataset: part.dataset.name.into(), table: part.table.clone(), source: Box::new(e) };
+    let failed =
+        |e| Error::Select { dataset: part.dataset.name.into(), table: part.table.clone(), source: Box::new(e) };
     let select = Select { sql: &part.sql, values: &part.values };
     let plan = source.explain(select).await.map_err(failed)?;
     let sql = format!("SELECT COUNT(*) FROM (\n{}\n) AS part", part.sql);
@@ -65,11 +66,7 @@ async fn one(source: &mut dyn RowSource, part: &Part) -> Result<Explained, Error
     Ok(Explained { plan, rows, table_rows })
 }
 
-async fn count(
-    source: &mut dyn RowSource,
-    sql: &str,
-    values: &[String],
-) -> Result<Option<u64>, crate::source::Error> {
+async fn count(source: &mut dyn RowSource, sql: &str, values: &[String]) -> Result<Option<u64>, crate::source::Error> {
     let row = source.first_row(Select { sql, values }).await?;
     Ok(row.into_iter().next().flatten().and_then(|n| n.parse().ok()))
 }

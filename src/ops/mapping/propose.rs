@@ -70,7 +70,13 @@ pub async fn propose(env: &Env, request: &ProposeRequest) -> Result<Answer, Erro
         .iter()
         .map(|p| {
             let open = p.filled.iter().filter(|f| f.codes.is_some()).count();
-            vec![p.dataset.name.into(), p.table.name.clone(), p.table.rows.to_string(), p.filled.len().to_string(), open.to_string()]
+            vec![
+                p.dataset.name.into(),
+                p.table.name.clone(),
+                p.table.rows.to_string(),
+                p.filled.len().to_string(),
+                open.to_string(),
+            ]
         })
         .collect();
     let left: Vec<Value> = tables
@@ -95,7 +101,10 @@ pub async fn propose(env: &Env, request: &ProposeRequest) -> Result<Answer, Erro
         Lang::En => format!("\nwritten to {file}; {count} more tables were not understood and are listed at its end.\nNext: confirm every `# guess:`, complete every `# fill in:`, then sealport mapping lint {file}\n"),
     });
     if proposals.is_empty() {
-        answer.push_str(l.pick("没有一张表可以对应到数据集；文件只列出了所见。\n", "no table could be matched to a dataset; the file only lists what was seen.\n"));
+        answer.push_str(l.pick(
+            "没有一张表可以对应到数据集；文件只列出了所见。\n",
+            "no table could be matched to a dataset; the file only lists what was seen.\n",
+        ));
     }
     let list: Vec<Value> = proposals
         .iter()
@@ -113,7 +122,9 @@ pub async fn propose(env: &Env, request: &ProposeRequest) -> Result<Answer, Erro
 /// The name of the file or database.
 fn default_name(location: &SourceLocation) -> String {
     let name = match location {
-        SourceLocation::Sqlite(path) | SourceLocation::Files(path) => path.file_stem().map(|s| s.to_string_lossy().into_owned()),
+        SourceLocation::Sqlite(path) | SourceLocation::Files(path) => {
+            path.file_stem().map(|s| s.to_string_lossy().into_owned())
+        }
         SourceLocation::Server { url, .. } => url.path().rsplit('/').next().map(str::to_owned),
         SourceLocation::ParquetDir(_) | SourceLocation::CsvDir(_) => None,
     };

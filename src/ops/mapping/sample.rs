@@ -234,8 +234,9 @@ impl Shown {
             lang.pick("行进入隔离", "in quarantine"),
         );
         // Columns without a value in any row say nothing.
-        let used: Vec<usize> =
-            (0..self.columns.len()).filter(|at| self.rows.iter().any(|r| r.get(*at).is_some_and(Option::is_some))).collect();
+        let used: Vec<usize> = (0..self.columns.len())
+            .filter(|at| self.rows.iter().any(|r| r.get(*at).is_some_and(Option::is_some)))
+            .collect();
         let head: Vec<&str> = used.iter().filter_map(|at| self.columns.get(*at).copied()).collect();
         let cell = |row: &[Option<String>], at: usize| {
             row.get(at).and_then(Option::as_deref).map_or_else(|| "–".to_owned(), |c| cut(c, CELL_MAX))

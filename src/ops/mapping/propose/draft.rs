@@ -23,10 +23,16 @@ pub(super) fn write(head: &Head, proposals: &[Proposal<'_>], tables: &[Table]) -
         out.push_str(text);
         out.push('\n');
     };
-    line(&format!("# A proposal for `{}`, made from names, types and the shapes of values ({}).", head.id, comment(&head.seen)));
+    line(&format!(
+        "# A proposal for `{}`, made from names, types and the shapes of values ({}).",
+        head.id,
+        comment(&head.seen)
+    ));
     line("# Every line under `# guess:` is a guess with its reason: confirm or correct it, then delete the mark.");
     line("# `# fill in:` is to be completed: a code with an empty meaning counts as \"no value\".");
-    line("# Then: sealport mapping lint FILE; sealport mapping try CASE; sealport mapping coverage CASE; sealport doctor CASE.");
+    line(
+        "# Then: sealport mapping lint FILE; sealport mapping try CASE; sealport mapping coverage CASE; sealport doctor CASE.",
+    );
     line("");
     line("[mapping]");
     line(&format!("id = \"{}\"", head.id));
@@ -38,7 +44,9 @@ pub(super) fn write(head: &Head, proposals: &[Proposal<'_>], tables: &[Table]) -
         line("# guess: local times need the zone in which the program wrote them; its value stands in case.toml as");
         line("# params = { zone = \"Asia/Shanghai\" } of the source.");
         line("zone = \"param:zone\"");
-        line("zone_evidence = \"not confirmed yet\"   # fill in: e.g. \"application config\" or \"confirmed by NAME on DATE\"");
+        line(
+            "zone_evidence = \"not confirmed yet\"   # fill in: e.g. \"application config\" or \"confirmed by NAME on DATE\"",
+        );
     }
     line("");
     line("[mapping.requires]");
@@ -82,7 +90,12 @@ fn enum_name(proposal: &Proposal<'_>, filled: &Filled<'_>) -> String {
 
 fn enumeration(proposal: &Proposal<'_>, filled: &Filled<'_>, codes: &[(String, u64)], line: &mut dyn FnMut(&str)) {
     let vocabulary = filled.target.vocabulary.unwrap_or_default();
-    line(&format!("# fill in: what each code of `{}`.`{}` means, one of {};", comment(&proposal.table.name), comment(&filled.source.name), vocabulary.join(", ")));
+    line(&format!(
+        "# fill in: what each code of `{}`.`{}` means, one of {};",
+        comment(&proposal.table.name),
+        comment(&filled.source.name),
+        vocabulary.join(", ")
+    ));
     line("# the program's meaning counts, not the comment on the table.");
     line(&format!("[enum.{}]", enum_name(proposal, filled)));
     for (code, count) in codes {
@@ -95,7 +108,13 @@ fn enumeration(proposal: &Proposal<'_>, filled: &Filled<'_>, codes: &[(String, u
 
 fn dataset(engine: Engine, proposal: &Proposal<'_>, line: &mut dyn FnMut(&str)) {
     let table = proposal.table;
-    line(&format!("# guess: {} feeds {}: {} ({} rows)", comment(&table.name), proposal.dataset.name, proposal.why, table.rows));
+    line(&format!(
+        "# guess: {} feeds {}: {} ({} rows)",
+        comment(&table.name),
+        proposal.dataset.name,
+        proposal.why,
+        table.rows
+    ));
     line(&format!("[dataset.{}]", proposal.dataset.name));
     line("evidence = \"recorded\"");
     let keys: Vec<String> = proposal
@@ -133,8 +152,7 @@ fn dataset(engine: Engine, proposal: &Proposal<'_>, line: &mut dyn FnMut(&str)) 
 }
 
 fn left_over(proposals: &[Proposal<'_>], tables: &[Table], line: &mut dyn FnMut(&str)) {
-    let taken: BTreeMap<&str, &str> =
-        proposals.iter().map(|p| (p.table.name.as_str(), p.dataset.name)).collect();
+    let taken: BTreeMap<&str, &str> = proposals.iter().map(|p| (p.table.name.as_str(), p.dataset.name)).collect();
     let rest: Vec<&Table> = tables.iter().filter(|t| !taken.contains_key(t.name.as_str())).collect();
     if rest.is_empty() {
         return;

@@ -87,7 +87,11 @@ pub(super) fn dataset_of(name: &str) -> Option<(&'static str, usize)> {
     }
     let joined = parts.join("_");
     let fits = |pattern: &str| {
-        if pattern.is_ascii() { joined == pattern || joined.ends_with(&format!("_{pattern}")) } else { joined.ends_with(pattern) }
+        if pattern.is_ascii() {
+            joined == pattern || joined.ends_with(&format!("_{pattern}"))
+        } else {
+            joined.ends_with(pattern)
+        }
     };
     let mut found: Option<(&'static str, usize)> = None;
     for entry in words::TABLES {
@@ -145,7 +149,8 @@ const FLAG: &str = "flag = { true = [\"1\"], false = [\"0\"], null = false }";
 fn is_zero_or_one(column: &Column) -> bool {
     let shape = &column.shape;
     let numbers = shape.ints > 0 && shape.ints == shape.cells && shape.int_min >= 0 && shape.int_max <= 1;
-    let codes = column.codes.as_ref().is_some_and(|c| !c.is_empty() && c.iter().all(|(code, _)| code == "0" || code == "1"));
+    let codes =
+        column.codes.as_ref().is_some_and(|c| !c.is_empty() && c.iter().all(|(code, _)| code == "0" || code == "1"));
     numbers || codes
 }
 
@@ -239,14 +244,16 @@ fn fill<'p>(target: &'static schema::Column, source: &'p Column, engine: Engine)
             let (conversion, why) = time(source, engine)?;
             plain(vec![conversion], why)
         }
-        ColumnType::Bool => is_zero_or_one(source).then_some(())
+        ColumnType::Bool => is_zero_or_one(source)
+            .then_some(())
             .and_then(|()| plain(vec![FLAG.into()], "nothing but 0 and 1 in it".into())),
         ColumnType::Int => {
             let fits = source.family == Family::Integer && source.shape.reals + source.shape.texts == 0;
             if fits { plain(Vec::new(), "whole numbers".into()) } else { None }
         }
         ColumnType::Decimal(_) if target.name == "quantity" => {
-            let fits = matches!(source.family, Family::Integer | Family::Decimal) && source.shape.texts == source.shape.decimals;
+            let fits = matches!(source.family, Family::Integer | Family::Decimal)
+                && source.shape.texts == source.shape.decimals;
             if fits { plain(Vec::new(), "numbers".into()) } else { None }
         }
         ColumnType::Decimal(_) => None,
@@ -272,12 +279,16 @@ fn money(source: &Column) -> Option<(&'static str, String)> {
     }
     match source.family {
         Family::Decimal | Family::Float => Some(("yuan", format!("decimal numbers ({})", source.type_name))),
-        Family::Text if shape.all(shape.decimals + shape.digits) => Some(("text_yuan", "texts that are decimals".into())),
+        Family::Text if shape.all(shape.decimals + shape.digits) => {
+            Some(("text_yuan", "texts that are decimals".into()))
+        }
         // SQLite stores whole decimals as integers, whatever the column says.
         _ if shape.reals > 0 => Some(("yuan", "numbers with fractions".into())),
         Family::Integer | Family::Unknown if shape.ints == shape.cells && !is_epoch(source, 1) => {
             let digits = shape.int_max.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
-            let why = format!("whole numbers of up to {digits} digits; fen is usual, but whole yuan exist: compare one with a receipt");
+            let why = format!(
+                "whole numbers of up to {digits} digits; fen is usual, but whole yuan exist: compare one with a receipt"
+            );
             Some(("fen", why))
         }
         _ => None,
@@ -288,14 +299,19 @@ fn money(source: &Column) -> Option<(&'static str, String)> {
 fn is_epoch(source: &Column, factor: i64) -> bool {
     let shape = &source.shape;
     let least = if shape.int_min == 0 { 0 } else { 1_000_000_000 * factor };
-    shape.ints > 0 && shape.int_min >= least && shape.int_max >= 1_000_000_000 * factor && shape.int_max < 4_102_444_800 * factor
+    shape.ints > 0
+        && shape.int_min >= least
+        && shape.int_max >= 1_000_000_000 * factor
+        && shape.int_max < 4_102_444_800 * factor
 }
 
 fn time(source: &Column, engine: Engine) -> Option<(String, String)> {
     let shape = &source.shape;
     let say = |word: &str, why: &str| Some((format!("time = \"{word}\""), why.to_owned()));
     match source.family {
-        Family::Instant if engine == Engine::MySql => return say("session", "TIMESTAMP follows the session's zone, which is UTC while sealing"),
+        Family::Instant if engine == Engine::MySql => {
+            return say("session", "TIMESTAMP follows the session's zone, which is UTC while sealing");
+        }
         Family::Instant => return say("utc", "the type carries a zone"),
         Family::Date => return say("local", "days without a time"),
         Family::LocalTime if engine != Engine::Sqlite => return say("local", "the type carries no zone"),

@@ -173,12 +173,7 @@ pub(super) async fn look(env: &Env, source: &mut dyn RowSource, tables: &[TableI
 }
 
 /// Takes the shapes of the first rows; false when the table refuses to be read.
-async fn sample(
-    env: &Env,
-    source: &mut dyn RowSource,
-    table: &str,
-    columns: &mut [Column],
-) -> Result<bool, Error> {
+async fn sample(env: &Env, source: &mut dyn RowSource, table: &str, columns: &mut [Column]) -> Result<bool, Error> {
     let engine = source.engine();
     // Bytes are not looked at: they may be large, and nothing is guessed from them.
     let mut wanted: Vec<&mut Column> = columns.iter_mut().filter(|c| c.family != Family::Bytes).collect();
@@ -270,7 +265,8 @@ impl Shape {
         count(&mut self.zoned_times, is_zoned);
         let is_decimal = text.parse::<f64>().is_ok() && text.contains('.') && !text.contains(['e', 'E', 'n', 'N']);
         count(&mut self.decimals, is_decimal);
-        let is_card = bytes.len() == 18 && bytes[..17].iter().all(u8::is_ascii_digit) && matches!(bytes[6], b'1' | b'2');
+        let is_card =
+            bytes.len() == 18 && bytes[..17].iter().all(u8::is_ascii_digit) && matches!(bytes[6], b'1' | b'2');
         let is_mail = text.split_once('@').is_some_and(|(a, b)| !a.is_empty() && b.contains('.') && !b.contains(' '));
         count(&mut self.personal, is_phone(text) || is_card || is_mail);
         let is_hex = bytes.len() >= 32 && bytes.iter().all(u8::is_ascii_hexdigit);
