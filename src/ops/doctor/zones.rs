@@ -32,7 +32,6 @@ enum Verdict {
 
 fn judge(newest: DateTime<Utc>, now: DateTime<Utc>) -> Verdict {
     let ahead = newest - now;
-    #[allow(clippy::cast_precision_loss)]
     let hours = ahead.num_seconds() as f64 / 3600.0;
     if ahead > CLOCK {
         Verdict::Future(hours)

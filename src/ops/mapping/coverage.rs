@@ -206,7 +206,6 @@ impl Coverage {
         Self { rules, evaluable, needed_columns, filled_columns, datasets, gaps, absent: absent.clone() }
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn percent(&self) -> f64 {
         match self.needed_columns {
             0 => 100.0,

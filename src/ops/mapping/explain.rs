@@ -62,7 +62,7 @@ async fn one(source: &mut dyn RowSource, part: &Part) -> Result<Explained, Error
     let rows = count(source, &sql, &part.values).await.map_err(failed)?.unwrap_or(0);
     let sql = format!("SELECT COUNT(*) FROM {}", part.engine.quoted_table(&part.table));
     // A declared main table may be a view or a name inside the statement; then there is nothing to compare with.
-    let table_rows = count(source, &sql, &[]).await.unwrap_or(None);
+    let table_rows = count(source, &sql, &[]).await.unwrap_or_default();
     Ok(Explained { plan, rows, table_rows })
 }
 
