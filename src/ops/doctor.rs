@@ -103,10 +103,13 @@ async fn examine(
     let tables = source.tables().await?;
     fit::required(database, &tables, findings);
     let parts = fit::named(view, &tables, findings);
+    let closed = fit::closed(database, &parts, &tables, findings);
     let prepared = fit::selects(database, &parts, source, findings).await?;
     fit::left_over(database, &parts, &tables, findings);
     view.env.cancel.check()?;
-    let sound: Vec<&Part> = parts.iter().zip(prepared).filter(|(_, is_sound)| *is_sound).map(|(p, _)| p).collect();
+    let is_open = |p: &Part| !p.tables.iter().any(|t| closed.contains(&t.to_lowercase()));
+    let sound: Vec<&Part> =
+        parts.iter().zip(prepared).filter(|(p, is_sound)| *is_sound && is_open(p)).map(|(p, _)| p).collect();
     zones::look(view, &sound, source, findings).await?;
     load.source(database, &parts, &tables);
     Ok(())

@@ -49,6 +49,30 @@ pub(super) fn named(view: &View<'_>, tables: &[TableInfo], findings: &mut Findin
     out
 }
 
+/// Tables that SELECTs read and this account may not, in small letters: PostgreSQL prepares a SELECT on them all the same.
+pub(super) fn closed(
+    database: &Database,
+    parts: &[Part],
+    tables: &[TableInfo],
+    findings: &mut Findings,
+) -> BTreeSet<String> {
+    let read: BTreeSet<String> = parts.iter().flat_map(|p| &p.tables).map(|t| t.to_lowercase()).collect();
+    let closed: Vec<&str> = tables
+        .iter()
+        .filter(|t| !t.is_readable && read.contains(&t.name.to_lowercase()))
+        .map(|t| t.name.as_str())
+        .collect();
+    if !closed.is_empty() {
+        let list = closed.join(", ");
+        let text = Bilingual::new(
+            format!("该账号无权读取映射所需的表：{list}；请授予 SELECT 权限"),
+            format!("the account may not read tables that the mapping reads: {list}; grant it SELECT on them"),
+        );
+        findings.add(Mark::Problem, Topic::Account, Some(&database.name), text).facts(json!({ "notReadable": closed }));
+    }
+    closed.into_iter().map(str::to_lowercase).collect()
+}
+
 /// Prepares every SELECT and compares its conversions with the types of its columns; says of each whether it prepares.
 ///
 /// # Errors
@@ -68,12 +92,7 @@ pub(super) async fn selects(
                 let types: Vec<(String, String)> = columns.into_iter().map(|c| (c.name, c.type_name)).collect();
                 drift(database, part, &types, findings);
             }
-            Err(
-                e @ (source::Error::Sql { .. }
-                | source::Error::Privilege { .. }
-                | source::Error::NotARead { .. }
-                | source::Error::Server { .. }),
-            ) => {
+            Err(e) if is_refusal(&e) => {
                 prepared.push(false);
                 let (dataset, words) = (part.dataset.name, words(&e));
                 let text = Bilingual::new(
@@ -93,6 +112,12 @@ pub(super) async fn selects(
         findings.add(Mark::Ok, Topic::Selects, name, text);
     }
     Ok(prepared)
+}
+
+/// Whether an error is about the statement and not about the connection.
+pub(super) fn is_refusal(error: &source::Error) -> bool {
+    use source::Error::{NotARead, Privilege, Server, Sql};
+    matches!(error, Sql { .. } | Privilege { .. } | NotARead { .. } | Server { .. })
 }
 
 fn drift(database: &Database, part: &Part, types: &[(String, String)], findings: &mut Findings) {

@@ -4,8 +4,9 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::View;
 use super::findings::{Findings, Mark, Topic};
+use super::fit::is_refusal;
+use super::{View, words};
 use crate::mapping::{self, Part, latest, latest_sql};
 use crate::model::Bilingual;
 use crate::ops::Error;
@@ -63,7 +64,19 @@ pub(super) async fn look(
     for part in parts {
         env.cancel.check()?;
         let Some(query) = latest_sql(part) else { continue };
-        let row = source.first_row(Select { sql: &query.sql, values: &query.values }).await?;
+        let row = match source.first_row(Select { sql: &query.sql, values: &query.values }).await {
+            Ok(row) => row,
+            Err(e) if is_refusal(&e) => {
+                let (dataset, words) = (part.dataset.name, words(&e));
+                let text = Bilingual::new(
+                    format!("数据集 {dataset} 的最新时间无法查询：{words}"),
+                    format!("the newest instants of {dataset} cannot be asked for: {words}"),
+                );
+                findings.add(Mark::Note, Topic::Zone, Some(&database.name), text);
+                continue;
+            }
+            Err(e) => return Err(e.into()),
+        };
         for (column, at) in latest(part, &query, &row, &context)? {
             asked += 1;
             let place = format!("{}.{}", part.dataset.name, column.name);
