@@ -397,6 +397,14 @@ async fn on_a_server(db: &Scratch) {
     let answer = ops::doctor::doctor(&env, &place.case()).await.unwrap();
     assert_eq!(answer.exit, Exit::Invalid, "{}", answer.text);
     assert!(finding(&answer, "types").iter().any(|t| t["facts"]["column"] == "created_at" && t["mark"] == "problem"));
+
+    // One SELECT that no longer prepares hides none of the others.
+    db.sql("ALTER TABLE order_refund DROP COLUMN refund_reason");
+    let answer = ops::doctor::doctor(&env, &place.case()).await.unwrap();
+    let refused = finding(&answer, "selects");
+    assert_eq!(refused.len(), 1, "{}", answer.text);
+    assert_eq!(refused[0]["facts"]["dataset"], "refunds");
+    assert!(finding(&answer, "connection").iter().all(|c| c["mark"] == "ok"), "{}", answer.text);
 }
 
 /// The tools work on MySQL.
