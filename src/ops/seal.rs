@@ -7,11 +7,11 @@
 //! written.
 
 mod account;
-mod flow;
+pub(super) mod flow;
 mod gate;
-mod pace;
-mod plan;
-mod staff;
+pub(super) mod pace;
+pub(super) mod plan;
+pub(super) mod staff;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -17,7 +17,7 @@ use crate::source::database::Select;
 use crate::source::{RowSource, canonical_files, register};
 
 /// Builds the matcher from every column of class staff.
-pub(super) async fn identifiers(
+pub(in crate::ops) async fn identifiers(
     env: &Env,
     case: &Case,
     plan: &Plan,
