@@ -49,6 +49,7 @@ pub(super) fn case(kind: CaseKind) -> Case {
             ("planned_cutover_on", "2026-11-20"),
         ])),
         leak_exceptions: vec![],
+        keeps_raw: true,
     }
 }
 
