@@ -210,7 +210,7 @@ impl TableSpec {
             if !seen.insert(&c.name) {
                 return Err(Error::Twice { name: c.name.clone() });
             }
-            if c.ty == LeafType::DatetimeLocal && !self.name.starts_with("raw_") {
+            if c.ty == LeafType::DatetimeLocal && !self.name.starts_with(layout::RAW_PREFIX) {
                 return Err(Error::Name { name: c.name.clone(), what: "local time column (only in raw tables)" });
             }
         }

@@ -236,6 +236,8 @@ fn facts(
     let tables = archive
         .tables()
         .iter()
+        // Policies read datasets; the tables they were made from are evidence, not another dataset.
+        .filter(|t| !t.is_raw())
         .map(|t| Table {
             name: t.name.clone(),
             files: t.files.clone(),

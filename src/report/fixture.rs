@@ -348,8 +348,8 @@ pub(super) fn archive(draft: bool) -> ArchiveFacts {
             ),
         ],
         tables: vec![
-            TableRows { name: "payments".into(), rows: 1_204_551 },
-            TableRows { name: "refunds".into(), rows: 30_112 },
+            TableRows { name: "payments".into(), rows: 1_204_551, is_raw: false },
+            TableRows { name: "refunds".into(), rows: 30_112, is_raw: false },
         ],
         reconciliation: Reconciliation {
             unmapped: vec![UnmappedTable { source: "shop".into(), table: "app_banner".into(), rows: 42 }],

@@ -52,7 +52,8 @@ pub(super) fn extend(part: &Part, table: &str, columns: &[&str]) -> Option<Exten
         .collect();
     let at = before_from(&part.select, dialect)?;
     let (head, tail) = part.select.split_at(at);
-    let extended = format!("{}, {}\n{tail}", head.trim_end(), list.join(", "));
+    // On a line of its own: what stands before may end in a comment.
+    let extended = format!("{}\n, {}\n{tail}", head.trim_end(), list.join(", "));
     let found = facts(&extended, part.engine, &mut Vec::new())?;
     let expected: Vec<String> = part.columns.iter().cloned().chain((0..columns.len()).map(alias_of)).collect();
     if found.aliases != expected || !found.conditions.is_empty() {
