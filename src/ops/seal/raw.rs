@@ -308,7 +308,7 @@ pub(super) async fn control(source: &mut dyn RowSource, entry: &Entry) -> Result
                     ),
                 ),
                 (RawType::Int | RawType::UInt, Engine::MySql) => (0, format!("CAST(SUM({name}) AS CHAR)")),
-                (RawType::Int, Engine::Postgres) => (0, format!("SUM({name}::numeric)::text")),
+                (RawType::Int, Engine::Postgres) => (0, format!("SUM({name}::bigint)::text")),
                 (RawType::Decimal(_, scale), Engine::MySql) => (scale, format!("CAST(SUM({name}) AS CHAR)")),
                 (RawType::Decimal(_, scale), Engine::Postgres) => {
                     // NaN and infinity stand beside the rows and have no part in a sum.
