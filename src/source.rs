@@ -14,6 +14,7 @@ mod civil;
 mod damage;
 pub mod database;
 mod delimited;
+mod exports;
 mod mysql;
 mod parquet_cells;
 mod postgres;
@@ -43,6 +44,11 @@ use database::Location;
 pub async fn open(location: &Location) -> Result<Box<dyn RowSource>, Error> {
     Ok(match location {
         Location::Sqlite(path) => Box::new(sqlite::SqliteSource::open(path).await?),
+        Location::Files(dir) => {
+            let dir = dir.clone();
+            let open = tokio::task::spawn_blocking(move || exports::open(&dir));
+            Box::new(open.await.map_err(|_| Error::ReceiverGone)??)
+        }
         Location::Server(address) if address.engine == Engine::Postgres => {
             Box::new(postgres::PostgresSource::open(address).await?)
         }
@@ -151,6 +157,12 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A table was made or altered after the snapshot began.
+    #[error("a table was altered on the {engine} server after the snapshot began, so it cannot be read as it was")]
+    Altered {
+        /// Which engine.
+        engine: &'static str,
+    },
     /// The account may not read something.
     #[error("the account may not read what the mapping needs: {message}")]
     Privilege {
@@ -257,6 +269,24 @@ pub enum Error {
         /// Rows and columns, at most twenty.
         places: Vec<String>,
     },
+    /// Files that would not fit into memory.
+    #[error("`{file}` makes the exports larger than this program holds in memory")]
+    TooLarge {
+        /// File name.
+        file: String,
+    },
+    /// A folder of exports that holds none.
+    #[error("`{}` holds no CSV file and no workbook", path.display())]
+    NoExports {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A workbook that cannot be opened.
+    #[error("`{file}` is not a readable workbook")]
+    Workbook {
+        /// File name.
+        file: String,
+    },
     /// Recognised, but not a bill this program may or can read.
     #[error("`{file}` is refused: {refusal}")]
     Refused {
@@ -317,7 +347,7 @@ impl Hint for Error {
                 "请在 url 后用 ?sslmode=verify-full&sslrootcert=证书文件（PostgreSQL）或 ?ssl-mode=VERIFY_CA&ssl-ca=证书文件（MySQL）指明根证书。",
                 "Name the root certificate in `url`: ?sslmode=verify-full&sslrootcert=FILE (PostgreSQL) or ?ssl-mode=VERIFY_CA&ssl-ca=FILE (MySQL).",
             ),
-            Self::ConnectionLost { .. } | Self::Stopped { .. } => lang.pick(
+            Self::ConnectionLost { .. } | Self::Stopped { .. } | Self::Altered { .. } => lang.pick(
                 "没有封存任何内容；快照随连接一起消失，请重新执行。",
                 "Nothing was sealed; the snapshot is gone with the connection, so run the command again.",
             ),
@@ -349,6 +379,18 @@ impl Hint for Error {
                 "数据集与列名见 `docs/schema.md`。",
                 "Datasets and their columns are listed in `docs/schema.md`.",
             ),
+            Self::TooLarge { .. } => lang.pick(
+                "请先用 sqlite3 的 .import 把这些文件导入一个数据库文件，再以 sqlite:// 作为来源。",
+                "Load the files into a database file first (sqlite3's .import) and name it with sqlite://.",
+            ),
+            Self::NoExports { .. } => lang.pick(
+                "请把导出的 .csv 或 .xlsx 文件放进该文件夹，或修改 case.toml 中的 url。",
+                "Put the exported .csv or .xlsx files there, or correct `url` in case.toml.",
+            ),
+            Self::Workbook { .. } => lang.pick(
+                "文件可能加了密码或已损坏：请去掉密码后另存为 .xlsx，或另存为 CSV。",
+                "It may have a password or be damaged: save it again as .xlsx without one, or as CSV.",
+            ),
             Self::Refused { refusal, .. } => return refusal.hint(lang),
             Self::Changed { .. } => {
                 lang.pick("请在没有程序写入该文件时重试。", "Try again while no program writes to the file.")
@@ -376,6 +418,7 @@ impl Hint for Error {
             | Self::Tls { .. }
             | Self::ConnectionLost { .. }
             | Self::Stopped { .. }
+            | Self::Altered { .. }
             | Self::Privilege { .. }
             | Self::Server { .. }
             | Self::SessionZone => Exit::Io,

@@ -6,6 +6,7 @@
 //! 1990000xxxx (staff) and 199001xxxxx (customers).
 
 mod accounts;
+mod alipay;
 mod bills;
 mod books;
 mod database;
@@ -22,6 +23,8 @@ mod registers;
 mod season;
 mod tables;
 mod trade;
+mod unionpay;
+mod zip;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

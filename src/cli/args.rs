@@ -100,7 +100,9 @@ pub enum Command {
     )]
     Lookup(LookupArgs),
     /// Extract, map, pseudonymise, archive and sign
-    #[command(after_help = "Examples:\n  sealport seal my-case\n  sealport seal my-case --draft")]
+    #[command(
+        after_help = "Examples:\n  sealport seal my-case\n  sealport seal my-case --draft\n  sealport seal my-case --max-rate 5000 --until 06:00"
+    )]
     Seal(SealArgs),
     /// Verify an archive, an assessment or a report against trusted keys
     #[command(
@@ -174,7 +176,7 @@ pub struct InitArgs {
     /// What the case is for
     #[arg(long, value_parser = crate::config::case::CaseKind::WORDS)]
     pub kind: String,
-    /// Where the data lies: sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, parquet:DIR or csv:DIR
+    /// Where the data lies: sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, files:DIR, parquet:DIR or csv:DIR
     #[arg(long)]
     pub source: Option<String>,
     /// Mapping file for a database, or preset:ID
@@ -230,9 +232,23 @@ pub struct LookupArgs {
 pub struct SealArgs {
     /// Case folder
     pub case: PathBuf,
+    /// How to seal
+    #[command(flatten)]
+    pub how: SealHow,
+}
+
+/// Options of `seal` and `run`.
+#[derive(Debug, Clone, Args)]
+pub struct SealHow {
     /// Seal into a stream of its own, marked DRAFT everywhere
     #[arg(long)]
     pub draft: bool,
+    /// Rows a second taken from the sources, at most
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_rate: Option<u64>,
+    /// Give up at this time of the case's zone, e.g. 06:00, so that a production server has its day
+    #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
+    pub until: Option<chrono::NaiveTime>,
 }
 
 /// Arguments of `verify`.
@@ -323,9 +339,9 @@ pub struct ReportArgs {
 pub struct RunArgs {
     /// Case folder
     pub case: PathBuf,
-    /// Seal as a draft
-    #[arg(long)]
-    pub draft: bool,
+    /// How to seal
+    #[command(flatten)]
+    pub how: SealHow,
     /// Options of the evaluation
     #[command(flatten)]
     pub options: CheckOptions,
@@ -382,6 +398,10 @@ pub enum MappingCommand {
         /// Mapping file, or preset:ID
         mapping: String,
     },
+}
+
+fn time_of_day(text: &str) -> Result<chrono::NaiveTime, String> {
+    chrono::NaiveTime::parse_from_str(text, "%H:%M").map_err(|_| "expected a time of day such as 06:00".to_owned())
 }
 
 /// Two local days with `..` between them, the first before the second.

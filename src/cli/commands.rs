@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::CommandFactory as _;
 
-use super::args::{Cli, Command, KeysCommand, MappingCommand, PolicyCommand, ScopeArg};
+use super::args::{Cli, Command, KeysCommand, MappingCommand, PolicyCommand, ScopeArg, SealHow};
 use super::passwords::FromUser;
 use super::settings::Settings;
 use super::{console, progress, render};
@@ -12,6 +12,7 @@ use crate::clock::{SystemClock, SystemRandom};
 use crate::config::case::{CaseKind, MappingRef};
 use crate::finding::Severity;
 use crate::model::{Exit, Lang};
+use crate::ops::seal::{Limits, SealOptions};
 use crate::ops::{self, Answer, Env, Error};
 use crate::progress::{Cancel, Hidden, Progress};
 
@@ -51,6 +52,10 @@ fn environment(settings: &Settings, cancel: Cancel) -> Env {
         passwords: Arc::new(FromUser { lang: settings.lang }),
         executable: std::env::current_exe().ok(),
     }
+}
+
+fn seal_options(how: &SealHow) -> SealOptions {
+    SealOptions { is_draft: how.draft, limits: Limits { rows_per_second_max: how.max_rate, until: how.until } }
 }
 
 /// A mapping named on the command line: paths start at the working folder.
@@ -96,7 +101,7 @@ async fn dispatch(env: &Env, command: Command) -> Result<Answer, Error> {
                 ops::lookup::LookupRequest { case: a.case, key: a.key, roster: a.roster, out: a.out, reason: a.reason };
             ops::lookup::lookup(env, &request)
         }
-        Command::Seal(a) => ops::seal::seal(env, &a.case, a.draft).await.map(|(answer, _)| answer),
+        Command::Seal(a) => ops::seal::seal(env, &a.case, &seal_options(&a.how)).await.map(|(answer, _)| answer),
         Command::Verify(a) => {
             let request = ops::verify::VerifyRequest {
                 path: a.path,
@@ -114,7 +119,7 @@ async fn dispatch(env: &Env, command: Command) -> Result<Answer, Error> {
             let kind = a.kind.as_deref().and_then(CaseKind::from_word);
             ops::report::report(env, &a.case, kind, &languages(&a.report_lang)?).await
         }
-        Command::Run(a) => ops::run::run(env, &a.case, a.draft, &check_options(a.options)).await,
+        Command::Run(a) => ops::run::run(env, &a.case, &seal_options(&a.how), &check_options(a.options)).await,
         Command::Policy(PolicyCommand::List { policy }) => ops::policy::list(env, policy.as_deref()),
         Command::Policy(PolicyCommand::Show { id, policy }) => ops::policy::show(env, policy.as_deref(), &id),
         Command::Policy(PolicyCommand::Lint { policy }) => ops::policy::lint(env, policy.as_deref()).await,

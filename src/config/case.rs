@@ -101,6 +101,8 @@ pub enum SourceLocation {
         /// File that holds the password, if the case names one.
         password_file: Option<PathBuf>,
     },
+    /// Folder of exported files that a mapping reads like tables.
+    Files(PathBuf),
     /// Folder with one Parquet file per canonical dataset.
     ParquetDir(PathBuf),
     /// Folder with one CSV file per canonical dataset.
@@ -320,17 +322,22 @@ fn sources(dir: &Path, root: &Reader<'_>) -> Vec<SourceConfig> {
         let location = match url.split_once(':') {
             Some(("sqlite", rest)) => SourceLocation::Sqlite(dir.join(rest.trim_start_matches("//"))),
             Some((scheme, _)) if Engine::of_scheme(scheme).is_some() => server(s, &url, password_file),
+            Some(("files", rest)) => SourceLocation::Files(dir.join(rest)),
             Some(("parquet", rest)) => SourceLocation::ParquetDir(dir.join(rest)),
             Some(("csv", rest)) => SourceLocation::CsvDir(dir.join(rest)),
             _ => {
                 if s.has("url") {
                     // The address is not repeated: it may hold a password.
-                    s.problem_at("url", "`url` must start with sqlite://, postgres://, mysql://, parquet: or csv:");
+                    s.problem_at(
+                        "url",
+                        "`url` must start with sqlite://, postgres://, mysql://, files:, parquet: or csv:",
+                    );
                 }
                 SourceLocation::CsvDir(PathBuf::new())
             }
         };
-        let is_database = matches!(location, SourceLocation::Sqlite(_) | SourceLocation::Server { .. });
+        let is_database =
+            matches!(location, SourceLocation::Sqlite(_) | SourceLocation::Files(_) | SourceLocation::Server { .. });
         if is_database && mapping.is_none() {
             s.problem("a database needs `mapping = \"FILE\"` or `mapping = \"preset:ID\"`; see docs/mappings.md");
         }

@@ -13,8 +13,8 @@ use crate::schema;
 
 use super::Error;
 use super::conversion::{EnumMap, Kind, OnUnknown, ZoneRef, zone};
-use super::lint::{PartContext, Target, enum_targets, read_part};
-use super::part::Part;
+use super::lint::{PartContext, Target, enum_targets, read_part, with_table};
+use super::part::{Part, matcher};
 use super::raw::{RawRule, read_rule};
 use super::select::{expand, fill, is_prefix};
 
@@ -272,18 +272,24 @@ impl Mapping {
     }
 
     /// What of [`Mapping::requires`] the source does not have: `table` or `table.column`, in order.
-    /// Names are compared without regard to case, as the engines do.
+    /// Names are compared without regard to case, as the engines do; a pattern stands for every table it matches and
+    /// must match one.
     pub fn missing_in(&self, tables: &BTreeMap<String, Vec<String>>) -> Vec<String> {
         let mut missing = Vec::new();
         for (table, columns) in &self.requires {
-            match tables.iter().find(|(name, _)| name.eq_ignore_ascii_case(table)) {
-                None => missing.push(table.clone()),
-                Some((_, found)) => missing.extend(
-                    columns
-                        .iter()
-                        .filter(|c| !found.iter().any(|f| f.eq_ignore_ascii_case(c)))
-                        .map(|c| format!("{table}.{c}")),
-                ),
+            let pattern = table.contains(['*', '?', '[']).then(|| matcher(table)).flatten();
+            let is_meant = |name: &String| match &pattern {
+                Some(pattern) => pattern.is_match(name),
+                None => name.eq_ignore_ascii_case(table),
+            };
+            let mut found = tables.iter().filter(|(name, _)| is_meant(name)).peekable();
+            if found.peek().is_none() {
+                missing.push(table.clone());
+            }
+            for (name, present) in found {
+                let name = if pattern.is_some() { name } else { table };
+                let lacks = columns.iter().filter(|c| !present.iter().any(|f| f.eq_ignore_ascii_case(c)));
+                missing.extend(lacks.map(|c| format!("{name}.{c}")));
             }
         }
         missing
@@ -376,7 +382,9 @@ impl Mapping {
                 dataset: part.dataset.name.into(),
                 engine: engine.word(),
             })?;
-            let expanded = expand(engine, &source.template, &prefixes, &names, &mut Vec::new());
+            let with_table = with_table(&prefixes, engine, part.pattern.is_some());
+            let expanded = expand(engine, &source.template, &with_table, &names, &mut Vec::new());
+            part.pattern = part.pattern.as_deref().map(filled);
             part.values = expanded.binds.iter().map(|name| value_of(name)).collect::<Result<_, _>>()?;
             part.zone = zone_of(&part.zone)?;
             for conversion in part.conversions.values_mut() {

@@ -10,9 +10,9 @@ use crate::schema::{Column, ColumnType, Dataset, Raised, is_envelope};
 use super::chain;
 use super::conversion::{Conversion, EnumMap, Kind, OnUnknown, TimeMeaning, ZoneRef, accepted, read};
 use super::file::check_param;
-use super::part::{Part, PartSource};
+use super::part::{Part, PartSource, matcher, stand_in};
 use super::plan::constant;
-use super::select::{Facts, expand, facts};
+use super::select::{Facts, expand, facts, fill};
 
 /// What a part is read against.
 pub(super) struct PartContext<'a> {
@@ -46,6 +46,7 @@ pub(super) fn read_part(
     let where_note = reader.opt_text("where_note");
     let order = reader.opt_text("order");
     let table = reader.opt_text("table");
+    let pattern = read_pattern(reader, table.is_some(), context);
     let key = reader.text_list("key");
     if reader.has("key") && key != dataset.key {
         reader.problem_at("key", format!("the key of `{}` is {}", dataset.name, dataset.key.join(", ")));
@@ -53,7 +54,7 @@ pub(super) fn read_part(
     if evidence == "inferred" && note.is_none() {
         reader.problem_at("evidence", "`inferred` needs a `note` that says why");
     }
-    let (sources, sql_facts) = read_sql(reader, order.as_deref(), table.is_some(), context);
+    let (sources, sql_facts) = read_sql(reader, order.as_deref(), table.is_some(), pattern.is_some(), context);
     let conversions = read_conversions(reader, dataset, context);
     let chain = chain::read(reader, dataset);
     if let Some(facts) = &sql_facts {
@@ -95,6 +96,7 @@ pub(super) fn read_part(
         raised: Raised::default(),
         sources,
         declared_table: table,
+        pattern,
     };
     for (name, conversion) in &part.conversions {
         if let Some(class) = conversion.class {
@@ -103,9 +105,41 @@ pub(super) fn read_part(
     }
     let engine = *part.engines().first()?;
     let template = part.text_for(engine)?.template.clone();
-    let expanded = expand(engine, &template, context.prefixes, context.params, &mut Vec::new());
+    let prefixes = with_table(context.prefixes, engine, part.pattern.is_some());
+    let expanded = expand(engine, &template, &prefixes, context.params, &mut Vec::new());
     part.assemble(engine, &expanded.sql, context.prefixes);
     Some(part)
+}
+
+/// `tables = "order_*"`: the part stands for every table of that shape.
+fn read_pattern(reader: &Reader<'_>, names_table: bool, context: &PartContext<'_>) -> Option<String> {
+    let template = reader.opt_text("tables")?;
+    let mut pattern = String::new();
+    let mut problems = Vec::new();
+    fill(&template, context.prefixes, &mut pattern, &mut problems);
+    if matcher(&pattern).is_none() {
+        problems.push(format!("`{template}` is not a pattern of table names; accepted: `*`, `?`, `[0-9]`"));
+    }
+    if names_table {
+        problems.push("`table` and `tables` exclude each other".into());
+    }
+    for problem in problems {
+        reader.problem_at("tables", problem);
+    }
+    Some(template)
+}
+
+/// The prefixes, and what `{table}` stands for where a part has a pattern.
+pub(super) fn with_table(
+    prefixes: &BTreeMap<String, String>,
+    engine: Engine,
+    has_pattern: bool,
+) -> BTreeMap<String, String> {
+    let mut all = prefixes.clone();
+    if has_pattern {
+        all.insert("table".into(), stand_in(engine));
+    }
+    all
 }
 
 /// Keys under `sql` with the engine whose grammar checks the text.
@@ -121,6 +155,7 @@ fn read_sql(
     reader: &Reader<'_>,
     order: Option<&str>,
     names_table: bool,
+    has_pattern: bool,
     context: &PartContext<'_>,
 ) -> (Vec<PartSource>, Option<Facts>) {
     let Some(sql) = reader.table("sql") else { return (Vec::new(), None) };
@@ -130,7 +165,11 @@ fn read_sql(
         let Some(template) = sql.opt_text(name) else { continue };
         let mut problems = Vec::new();
         let grammar = engine.unwrap_or(Engine::Sqlite);
-        let expanded = expand(grammar, &template, context.prefixes, context.params, &mut problems);
+        let prefixes = with_table(context.prefixes, grammar, has_pattern);
+        let expanded = expand(grammar, &template, &prefixes, context.params, &mut problems);
+        if has_pattern && !expanded.sql.contains(&stand_in(grammar)) {
+            problems.push("`tables` is given, but the SELECT does not say `{table}`".into());
+        }
         let found = facts(&expanded.sql, grammar, &mut problems);
         if let (Some(order), Some(f)) = (order, &found) {
             if f.is_ordered {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use globset::{Glob, GlobMatcher};
+
 use crate::model::Engine;
 use crate::schema::{Class, Column, Dataset, Raised};
 
@@ -48,6 +50,21 @@ pub struct Part {
     /// The texts as written, one per engine or one for all.
     pub(super) sources: Vec<PartSource>,
     pub(super) declared_table: Option<String>,
+    /// The part stands for every table that matches this.
+    pub(super) pattern: Option<String>,
+}
+
+/// The table's name in a statement that stands for several tables.
+const STAND_IN: &str = "sealport any table";
+
+/// The same, quoted for an engine: no table is called that, so it can be replaced as text.
+pub(super) fn stand_in(engine: Engine) -> String {
+    engine.quoted(STAND_IN)
+}
+
+/// Compiles a pattern of table names: `*`, `?`, `[0-9]`; `None` when it is none.
+pub(super) fn matcher(pattern: &str) -> Option<GlobMatcher> {
+    Some(Glob::new(pattern).ok()?.compile_matcher())
 }
 
 /// A SELECT as written, from which the statement is assembled when parameters get values.
@@ -68,6 +85,29 @@ impl Part {
     /// Engines it has a text for.
     pub fn engines(&self) -> Vec<Engine> {
         Engine::ALL.into_iter().filter(|e| self.text_for(*e).is_some()).collect()
+    }
+
+    /// The pattern of the tables it stands for, if it stands for several; see [`Part::for_table`].
+    pub fn pattern(&self) -> Option<&str> {
+        self.pattern.as_deref()
+    }
+
+    /// Those of the tables that the part stands for, in name order.
+    pub fn matching<'t>(&self, tables: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+        let Some(matcher) = self.pattern.as_deref().and_then(matcher) else { return Vec::new() };
+        let mut names: Vec<&str> = tables.filter(|name| matcher.is_match(name)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The part for one of the tables it stands for.
+    pub fn for_table(&self, name: &str) -> Self {
+        let mut part = self.clone();
+        part.pattern = None;
+        let quoted = self.engine.quoted_table(name);
+        part.assemble(self.engine, &self.select.replace(&stand_in(self.engine), &quoted), &BTreeMap::new());
+        name.clone_into(&mut part.table);
+        part
     }
 
     /// Columns whose identity class this part declares to be stronger than the schema's.

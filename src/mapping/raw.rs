@@ -198,6 +198,8 @@ pub struct RawColumn {
     pub treatment: Treatment,
     /// The canonical column the treatment comes from; its own name where there is none.
     pub meaning: String,
+    /// Whether a SELECT without conditions takes the column into that canonical column.
+    pub is_taken_whole: bool,
 }
 
 /// One element of the key by which canonical rows name a raw row.
@@ -341,7 +343,7 @@ fn bare(name: &str) -> &str {
 }
 
 /// Whether a mapping means this table; the statement may leave the schema out.
-fn is_same(table: &str, named: &str) -> bool {
+pub fn is_same(table: &str, named: &str) -> bool {
     table.eq_ignore_ascii_case(named) || bare(table).eq_ignore_ascii_case(named)
 }
 
@@ -387,6 +389,7 @@ fn one(
             ty,
             treatment,
             meaning: source_name.clone(),
+            is_taken_whole: false,
         });
     }
     let key: Option<Vec<usize>> = table.key.iter().map(|k| position(&columns, k)).collect();
@@ -428,8 +431,9 @@ fn of_class(class: Class, prefix: String) -> Option<Treatment> {
 
 /// Puts on every column what the canonical columns made of it ask for.
 fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeMap<String, Origin>)]) {
-    let mut asked: BTreeMap<usize, (Treatment, String)> = BTreeMap::new();
+    let mut asked: BTreeMap<usize, Asked> = BTreeMap::new();
     for (part, origins) in traced {
+        let is_whole = part.conditions.is_empty() && is_same(&raw.source_table, &part.table);
         for column in &part.dataset.columns {
             for alias in aliases_of(part, column) {
                 let Some(origin) = origins.get(&alias) else { continue };
@@ -440,14 +444,15 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
                         if let Some(index) = place_in(raw, place)
                             && let Some(t) = treatment(raw, part, column, prefix_of(prefix), origins)
                         {
-                            ask(&mut asked, index, t, column.name);
+                            ask(&mut asked, index, Asked { treatment: t, meaning: column.name, is_whole });
                         }
                     }
                     Origin::Made(places) => {
                         for index in places.iter().filter_map(|p| place_in(raw, p)) {
                             let t = treatment(raw, part, column, String::new(), origins);
                             if let Some(t) = t.filter(Treatment::is_replaced) {
-                                ask(&mut asked, index, t, column.name);
+                                let is_whole = false;
+                                ask(&mut asked, index, Asked { treatment: t, meaning: column.name, is_whole });
                             }
                         }
                     }
@@ -455,7 +460,7 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
             }
         }
     }
-    for (index, (treatment, meaning)) in asked {
+    for (index, Asked { treatment, meaning, is_whole }) in asked {
         let Some(column) = raw.columns.get_mut(index) else { continue };
         let is_declared =
             rule.is_some_and(|r| r.classes.keys().any(|n| n.eq_ignore_ascii_case(&column.source_name)));
@@ -467,16 +472,25 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
         };
         if wins {
             column.treatment = treatment;
-            column.meaning = meaning;
+            column.meaning = meaning.to_owned();
+            column.is_taken_whole = is_whole;
         }
     }
 }
 
-fn ask(asked: &mut BTreeMap<usize, (Treatment, String)>, index: usize, treatment: Treatment, meaning: &str) {
-    match asked.get(&index) {
-        Some((held, _)) if held.strength() >= treatment.strength() => {}
+/// What a canonical column asks of a raw one.
+struct Asked {
+    treatment: Treatment,
+    meaning: &'static str,
+    is_whole: bool,
+}
+
+fn ask(asked: &mut BTreeMap<usize, Asked>, index: usize, new: Asked) {
+    match asked.get_mut(&index) {
+        Some(held) if held.treatment.strength() > new.treatment.strength() => {}
+        Some(held) if held.treatment.strength() == new.treatment.strength() => held.is_whole |= new.is_whole,
         _ => {
-            asked.insert(index, (treatment, meaning.to_owned()));
+            asked.insert(index, new);
         }
     }
 }

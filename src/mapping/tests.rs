@@ -411,3 +411,45 @@ proptest! {
         prop_assert_eq!(run(size), whole);
     }
 }
+
+/// A part for many tables becomes one part per table, in name order, and nothing else of the database.
+#[test]
+fn a_pattern_stands_for_many_tables() {
+    let text = r#"
+[mapping]
+id = "shards"
+version = 1
+requires = { "{p}order_[0-9][0-9]" = ["id"] }
+[params]
+p = { kind = "prefix", default = "t_" }
+[dataset.order_events]
+evidence = "recorded"
+tables = "{p}order_[0-9][0-9]"
+order = "o.id"
+sql.default = "SELECT o.id AS event_ref, o.id AS order_ref, o.what AS event FROM {table} o WHERE o.what <> 'sealport any table'"
+"#;
+    let mapping = Mapping::parse("x.toml", text).expect("no mistakes");
+    for engine in crate::model::Engine::ALL {
+        let bound = mapping.bind(engine, &BTreeMap::from([("p".to_owned(), "s_".to_owned())])).expect("binds");
+        let part = &bound.parts()[0];
+        assert_eq!(part.pattern(), Some("s_order_[0-9][0-9]"));
+        let names = part.matching(["s_order_10", "s_order_02", "s_order_old", "t_order_01", "s_order_100"].into_iter());
+        assert_eq!(names, ["s_order_02", "s_order_10"]);
+        let first = part.for_table(names[0]);
+        assert_eq!((first.table.as_str(), first.pattern()), ("s_order_02", None));
+        assert!(
+            first.sql.contains(&engine.quoted("s_order_02")) && first.sql.ends_with("ORDER BY o.id"),
+            "{}",
+            first.sql
+        );
+        assert!(first.sql.contains("'sealport any table'"), "texts stay: {}", first.sql);
+        assert_eq!(first.tables.iter().collect::<Vec<_>>(), ["s_order_02"]);
+        let present = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), vec!["id".to_owned()])).collect();
+        assert_eq!(bound.missing_in(&present(&["s_order_01"])), Vec::<String>::new());
+        assert_eq!(bound.missing_in(&present(&["s_order_x"])), ["s_order_[0-9][0-9]"]);
+        let bare = BTreeMap::from([("s_order_07".to_owned(), Vec::new())]);
+        assert_eq!(bound.missing_in(&bare), ["s_order_07.id"]);
+    }
+    let wrong = text.replace("FROM {table} o", "FROM orders o");
+    assert!(Mapping::parse("x.toml", &wrong).unwrap_err().to_string().contains("{table}"));
+}

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::check::CheckOptions;
+use super::seal::SealOptions;
 use super::{Answer, Env, Error, run, synth};
 use crate::fsio;
 use crate::model::{Exit, Lang};
@@ -27,7 +28,7 @@ const TRUTH_BYTES_MAX: u64 = 1 << 30;
 /// Whatever stops it.
 pub async fn demo(env: &Env, out: &Path, orders: u64, seed: u64) -> Result<Answer, Error> {
     let merchant = synth::merchant(env, out, orders, seed, "all").await?;
-    let (ran, _) = run::whole(env, out, false, &CheckOptions::default()).await?;
+    let (ran, _) = run::whole(env, out, &SealOptions::default(), &CheckOptions::default()).await?;
     let truth_path = out.join("truth.json");
     let truth: BTreeSet<Planted> = serde_json::from_slice(&fsio::read_bounded(&truth_path, TRUTH_BYTES_MAX)?)
         .map_err(|e| fsio::Error::io("read", &truth_path, e.into()))?;

@@ -60,6 +60,12 @@ pub enum Error {
     /// The user asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// The time the user allowed is over.
+    #[error("the time allowed with `--until` is over ({} UTC); nothing was sealed", at.format("%Y-%m-%d %H:%M"))]
+    Deadline {
+        /// When it was over.
+        at: chrono::DateTime<chrono::Utc>,
+    },
     /// The case or the command lacks something.
     #[error("{message}")]
     Usage {
@@ -151,6 +157,13 @@ impl Hint for Error {
         }
         match self {
             Self::Usage { zh, en, .. } => Some(lang.pick(zh, en).to_owned()),
+            Self::Deadline { .. } => Some(
+                lang.pick(
+                    "请改用更晚的 --until、更高的 --max-rate，或从只读副本读取。",
+                    "Allow more time with --until, more rows with --max-rate, or read from a replica.",
+                )
+                .to_owned(),
+            ),
             Self::Leak { list, .. } => Some(match lang {
                 Lang::Zh => format!("命中位置见 {}（仅本人可读，请勿外传）；请为该列设置正确的身份类别或在 case.toml 用 [[leak_exception]] 说明理由。", list.display()),
                 Lang::En => format!("the places are listed in {} (readable by you only; do not pass it on); give the column its identity class in the mapping, or state a reason with [[leak_exception]] in case.toml", list.display()),
@@ -174,6 +187,7 @@ impl Hint for Error {
             Self::UntrustedKey { .. } => Exit::Trust,
             Self::Worker { .. } => Exit::Internal,
             Self::Interrupted(_) => Exit::Interrupted,
+            Self::Deadline { .. } => Exit::Incomplete,
             Self::NoRandomness(_) => Exit::Io,
             _ => self.inner().map_or(Exit::Internal, Hint::exit),
         }

@@ -37,15 +37,15 @@ pub fn init(env: &Env, request: &InitRequest) -> Result<Answer, Error> {
         return Err(fsio::Error::Exists { path: dir.join("case.toml") }.into());
     }
     if let Some(url) = &request.source
-        && !["sqlite:", "postgres:", "postgresql:", "mysql:", "mariadb:", "parquet:", "csv:"]
+        && !["sqlite:", "postgres:", "postgresql:", "mysql:", "mariadb:", "files:", "parquet:", "csv:"]
             .iter()
             .any(|scheme| url.starts_with(scheme))
     {
         // The address is not repeated: it may hold a password.
         return Err(Error::usage(
             "`--source` names no kind of source this version reads",
-            "可用：--source sqlite://文件、postgres://用户@主机/库、mysql://用户@主机/库、parquet:文件夹、csv:文件夹。",
-            "use --source sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, parquet:DIR or csv:DIR",
+            "可用：--source sqlite://文件、postgres://用户@主机/库、mysql://用户@主机/库、files:文件夹、parquet:文件夹、csv:文件夹。",
+            "use --source sqlite://FILE, postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, files:DIR, parquet:DIR or csv:DIR",
         ));
     }
     if let Some(url) = request.source.as_ref().and_then(|u| url::Url::parse(u).ok())
@@ -109,11 +109,11 @@ fn case_toml(env: &Env, request: &InitRequest) -> String {
             });
             format!("[[source]]\nname = \"shop\"                     # stands in custody and in every row\nurl = {}\n{mapping}", quoted(&url))
         }
-        None => "# [[source]]\n# name = \"shop\"\n# url = \"sqlite://shop.db\"            # or postgres://USER@HOST/DB, mysql://USER@HOST/DB, parquet:DIR, csv:DIR\n# mapping = \"mapping.toml\"            # or preset:ID\n# password_file = \"secrets/shop.pw\"  # or SEALPORT_PASSWORD_SHOP, or the prompt\n".to_owned(),
+        None => "# [[source]]\n# name = \"shop\"\n# url = \"sqlite://shop.db\"            # or postgres://USER@HOST/DB, mysql://USER@HOST/DB, files:DIR, parquet:DIR, csv:DIR\n# mapping = \"mapping.toml\"            # or preset:ID\n# password_file = \"secrets/shop.pw\"  # or SEALPORT_PASSWORD_SHOP, or the prompt\n".to_owned(),
     };
     let bills = match &request.bills {
         Some(glob) => format!("[[bills]]\nglob = {}\n", quoted(&absolute(Path::new(glob)))),
-        None => "# [[bills]]\n# glob = \"bills/*.csv\"\n# mch_id = \"1600000000\"            # where the file does not say (fund bills)\n# account_kind = \"basic\"             # fund bills: basic, operation, fee\n# bill_on = 2026-01-28\n# sha1 = \"…\"                        # as the platform gave it\n".to_owned(),
+        None => "# [[bills]]\n# glob = \"bills/*\"                # as downloaded: plain, gzip or zip\n# mch_id = \"1600000000\"            # where the file does not say (fund bills)\n# account_kind = \"basic\"             # fund bills: basic, operation, fee\n# bill_on = 2026-01-28\n# sha1 = \"…\"                        # as the platform gave it\n".to_owned(),
     };
     let project = match request.kind {
         CaseKind::Deregistration => {

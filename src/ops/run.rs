@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::check::CheckOptions;
+use super::seal::SealOptions;
 use super::{Answer, Env, Error, check, places, report, seal, verify};
 use crate::config::Case;
 use crate::config::case::CaseKind;
@@ -15,20 +16,20 @@ use crate::model::Lang;
 ///
 /// # Errors
 /// Whatever stops it; what was finished before stays.
-pub async fn run(env: &Env, dir: &Path, is_draft: bool, options: &CheckOptions) -> Result<Answer, Error> {
-    whole(env, dir, is_draft, options).await.map(|(answer, _)| answer)
+pub async fn run(env: &Env, dir: &Path, how: &SealOptions, options: &CheckOptions) -> Result<Answer, Error> {
+    whole(env, dir, how, options).await.map(|(answer, _)| answer)
 }
 
 /// The whole job, with the assessment for callers that look into it.
 pub(super) async fn whole(
     env: &Env,
     dir: &Path,
-    is_draft: bool,
+    how: &SealOptions,
     options: &CheckOptions,
 ) -> Result<(Answer, Assessment), Error> {
     let case = Case::load(dir)?;
     check::ready(&case, options)?;
-    let (sealed_answer, sealed) = seal::seal(env, dir, is_draft).await?;
+    let (sealed_answer, sealed) = seal::seal(env, dir, how).await?;
     let verified = verify::good(env, &sealed.path, &places::keyring(&case), true)?;
     let (checked, assessment) = check::check(env, dir, options).await?;
     // An offboarding case has its findings; its own report is not part of this version.

@@ -9,6 +9,7 @@
 mod account;
 mod flow;
 mod gate;
+mod pace;
 mod plan;
 mod raw;
 mod staff;
@@ -24,22 +25,34 @@ use super::{Answer, Env, Error, journal, keys, places, sources, verify};
 use crate::archive::{Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers};
 use crate::config::Case;
 use crate::crypto;
-use crate::model::{Exit, Lang};
+use crate::model::{Engine, Exit, Lang};
 use crate::progress::Stage;
 use crate::pseudonym::{Keys, scan_bytes};
 use crate::schema::{self, Class, Dataset};
 use account::Account;
 use flow::Flow;
+pub use pace::Limits;
+use pace::Pace;
 use plan::Plan;
 use raw::RawPlan;
+
+/// How to seal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SealOptions {
+    /// Into a stream of its own, marked as a draft everywhere.
+    pub is_draft: bool,
+    /// What the sources can bear.
+    pub limits: Limits,
+}
 
 /// Seals the case in `dir`.
 ///
 /// # Errors
 /// Whatever stops it; nothing that looks sealed remains.
-pub async fn seal(env: &Env, dir: &Path, is_draft: bool) -> Result<(Answer, Sealed), Error> {
+pub async fn seal(env: &Env, dir: &Path, options: &SealOptions) -> Result<(Answer, Sealed), Error> {
     let case = Case::load(dir)?;
-    let result = run(env, &case, is_draft).await;
+    let result = run(env, &case, options).await;
+    let is_draft = options.is_draft;
     let (exit, facts) = match &result {
         Ok((answer, sealed)) => {
             // The journal may be handed on with the case: it names the folder, not where this machine keeps it.
@@ -57,14 +70,15 @@ pub async fn seal(env: &Env, dir: &Path, is_draft: bool) -> Result<(Answer, Seal
     Ok(sealed)
 }
 
-async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed), Error> {
+async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, Sealed), Error> {
+    let is_draft = options.is_draft;
     let secrets = places::secrets(env, case);
     let signing = keys::signing(&secrets)?;
     let keyring_path = places::keyring(case);
     let keyring = Keyring::load(&keyring_path)?;
     keys::trusted(&signing, &secrets, &keyring, &keyring_path)?;
     let pseudonym_keys = Keys::load(&secrets)?;
-    let plan = Plan::of(case)?;
+    let mut plan = Plan::of(case)?;
     for pattern in &plan.unmatched {
         env.notices.tell(match env.lang {
             Lang::Zh => format!("没有文件匹配账单路径 `{pattern}`"),
@@ -73,14 +87,22 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
     }
     env.cancel.check()?;
 
+    let pace = Arc::new(Pace::new(env, case.zone, options.limits));
+    let snapshots_began = env.clock.now();
     let mut databases = Vec::new();
     for database in &plan.databases {
         databases.push(sources::open(env, &database.config).await?);
     }
-    let mut account = Account::start(case, &plan, &mut databases).await?;
+    let mut tables = Vec::with_capacity(databases.len());
+    for source in &mut databases {
+        tables.push(source.tables().await?);
+    }
+    plan.name_tables(&tables)?;
+    let mut account = Account::start(case, &plan, &databases, tables)?;
     let raw = RawPlan::of(case, &plan, &account, &mut databases).await?;
     account.expect_raw(&raw);
-    let matcher = Arc::new(staff::identifiers(env, case, (&plan, &raw), &mut databases, &pseudonym_keys).await?);
+    let all = (&plan, &raw);
+    let matcher = Arc::new(staff::identifiers(env, case, all, &mut databases, &pseudonym_keys, &pace).await?);
 
     account.not_searched(matcher.skipped());
     let chain_path = case.dir.join("chain.json");
@@ -109,8 +131,7 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
 
     let total: u64 = account.expected_rows();
     let task: Arc<dyn crate::progress::Task> = Arc::from(env.progress.start(Stage::Extract, Some(total)));
-    let mut flow =
-        Flow::new(env, case, (&plan, &raw), &bag, &pseudonym_keys, Arc::clone(&matcher), Arc::clone(&task))?;
+    let mut flow = Flow::new(env, case, all, &bag, &pseudonym_keys, Arc::clone(&matcher), Arc::clone(&task), pace)?;
     for (name, feeds) in &plan.feeds {
         let Some(dataset) = schema::dataset(name) else { continue };
         // Counted rows join the register of the same name, so it goes last.
@@ -155,6 +176,12 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
             ),
         });
     }
+    // The sources are needed no longer; a snapshot that lives on costs its server.
+    let is_remote = databases.iter().any(|d| d.engine() != Engine::Sqlite);
+    drop(databases);
+    if is_remote {
+        tell_of_long_snapshots(env, env.clock.now() - snapshots_began);
+    }
     account.reconcile()?;
     let list = places::out(case).join("leak-hits.txt");
     let accepted = gate::scan(env, &matcher, &tables, &case.leak_exceptions, &list)?;
@@ -182,6 +209,19 @@ async fn run(env: &Env, case: &Case, is_draft: bool) -> Result<(Answer, Sealed),
     chain.record(&stream, &sealed)?;
     chain.save(&chain_path)?;
     Ok((answer(env, &sealed, &account, is_draft), sealed))
+}
+
+/// Minutes after which a snapshot is worth a remark: servers keep old versions of rows as long as it lives.
+const LONG_SNAPSHOT_MINUTES: i64 = 10;
+
+fn tell_of_long_snapshots(env: &Env, lived: chrono::TimeDelta) {
+    let minutes = lived.num_minutes();
+    if minutes >= LONG_SNAPSHOT_MINUTES {
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("数据库快照保持了 {minutes} 分钟；生产库上请改用只读副本，或在夜间执行（--until）"),
+            Lang::En => format!("the snapshots of the databases lived {minutes} minutes; on a production server use a replica, or run at night (--until)"),
+        });
+    }
 }
 
 /// Takes archives into the chain that stand sealed but were not recorded: the program was stopped between moving the

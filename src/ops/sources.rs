@@ -6,7 +6,7 @@ use super::{Env, Error};
 use crate::config::case::{MappingRef, SourceConfig, SourceLocation};
 use crate::crypto::{self, Secret};
 use crate::fsio;
-use crate::mapping::{Mapping, preset};
+use crate::mapping::{Mapping, Part, preset};
 use crate::model::{Engine, Lang};
 use crate::source::database::Location;
 use crate::source::{self, Address, RowSource};
@@ -17,7 +17,8 @@ const PASSWORD_BYTES_MAX: u64 = 4096;
 /// The engine of a source, if it is a database.
 pub(super) fn engine(config: &SourceConfig) -> Option<Engine> {
     match &config.location {
-        SourceLocation::Sqlite(_) => Some(Engine::Sqlite),
+        // Exported files are read into SQLite, so mappings speak its SQL to them.
+        SourceLocation::Sqlite(_) | SourceLocation::Files(_) => Some(Engine::Sqlite),
         SourceLocation::Server { engine, .. } => Some(*engine),
         SourceLocation::ParquetDir(_) | SourceLocation::CsvDir(_) => None,
     }
@@ -52,6 +53,7 @@ pub(super) fn load_mapping(reference: &MappingRef) -> Result<(Mapping, String), 
 pub(super) async fn open(env: &Env, config: &SourceConfig) -> Result<Box<dyn RowSource>, Error> {
     match &config.location {
         SourceLocation::Sqlite(path) => Ok(source::open(&Location::Sqlite(path.clone())).await?),
+        SourceLocation::Files(dir) => Ok(source::open(&Location::Files(dir.clone())).await?),
         SourceLocation::Server { engine, url, password_file } => {
             let mut password = env.passwords.given(&config.name);
             if let (None, Some(file)) = (&password, password_file) {
@@ -76,6 +78,23 @@ pub(super) async fn open(env: &Env, config: &SourceConfig) -> Result<Box<dyn Row
             Err(Error::Worker { doing: "opening a folder as a database" })
         }
     }
+}
+
+/// A part for each table it stands for, or the part itself.
+///
+/// # Errors
+/// When its pattern matches none of the tables.
+pub(super) fn parts_of<'t>(part: &Part, tables: impl Iterator<Item = &'t str>) -> Result<Vec<Part>, Error> {
+    let Some(pattern) = part.pattern() else { return Ok(vec![part.clone()]) };
+    let names = part.matching(tables);
+    if names.is_empty() {
+        return Err(Error::usage(
+            format!("dataset `{}`: no table matches `{pattern}`", part.dataset.name),
+            "请核对映射文件中的 `tables` 与数据库中的表名。",
+            "compare `tables` in the mapping file with the names of the tables",
+        ));
+    }
+    Ok(names.into_iter().map(|name| part.for_table(name)).collect())
 }
 
 /// The names of the columns a SELECT of a mapping returns.

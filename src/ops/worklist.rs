@@ -23,7 +23,12 @@ pub(super) async fn names(env: &Env, case: &Case) -> Result<BTreeMap<String, Str
         let mapping = sources::load_mapping(reference)?.0.bind(engine, &config.params)?;
         // The worklist helps people; a source that has moved away since the seal must not stop the check.
         let Ok(mut source) = sources::open(env, config).await else { continue };
+        let mut parts = Vec::new();
         for part in mapping.parts().iter().filter(|p| p.dataset.name == "staff") {
+            let tables = if part.pattern().is_some() { source.tables().await? } else { Vec::new() };
+            parts.extend(sources::parts_of(part, tables.iter().map(|t| t.name.as_str()))?);
+        }
+        for part in &parts {
             let header = source.columns(&part.sql).await?;
             let at = |name: &str| header.iter().position(|h| h.name == name);
             let (Some(id), Some(login)) = (at("staff_ref"), at("login_name")) else { continue };

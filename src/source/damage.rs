@@ -18,6 +18,11 @@ pub(super) fn of_cell(column: &Column, cell: &str) -> Option<&'static str> {
     if is_identifier { of_identifier(cell) } else { None }
 }
 
+/// What happened to a cell whose meaning is not known yet, if anything.
+pub(super) fn of_text(cell: &str) -> Option<&'static str> {
+    error_value(cell).or_else(|| of_identifier(cell))
+}
+
 /// What happened to an identifier, if anything.
 pub(super) fn of_identifier(cell: &str) -> Option<&'static str> {
     if is_scientific(cell) {

@@ -21,6 +21,8 @@ use crate::rows::{RawBatch, RawValue};
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A folder of exported files.
+    Files(PathBuf),
     /// A server.
     Server(Address),
 }

@@ -98,7 +98,7 @@ pub(super) fn read<E: From<Error>>(
 }
 
 /// A reader's complaint without the contents of the line.
-fn bad(file: &str, error: &csv::Error) -> Error {
+pub(super) fn bad(file: &str, error: &csv::Error) -> Error {
     let line = error.position().map_or(1, csv::Position::line);
     let reason = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

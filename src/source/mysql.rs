@@ -236,7 +236,10 @@ impl RowSource for MySqlSource {
                 let sql = format!("SELECT CAST(COUNT(*) AS CHAR) FROM {}", Engine::MySql.quoted(&table.name));
                 match self.one(&sql).await {
                     Ok(count) => table.rows = count.parse().unwrap_or(0),
-                    Err(Error::Privilege { .. } | Error::Server { .. }) => table.is_readable = false,
+                    // A table made or altered after the snapshot began is not readable in it.
+                    Err(Error::Privilege { .. } | Error::Server { .. } | Error::Altered { .. }) => {
+                        table.is_readable = false;
+                    }
                     Err(e) => return Err(e),
                 }
             }
@@ -367,11 +370,10 @@ fn bound(sql: String, values: &[String]) -> sqlx::query::Query<'static, MySql, s
 fn push_row(row: &MySqlRow, layouts: &[Layout], batch: &mut RawBatch, scratch: &mut String) -> Result<(), Error> {
     for (i, (layout, column)) in layouts.iter().zip(&mut batch.columns).enumerate() {
         let value = row.try_get_raw(i).map_err(failed)?;
-        if value.is_null() {
-            column.push(RawValue::Null);
-        } else {
-            let bytes = <&[u8] as Decode<MySql>>::decode(value).map_err(|_| malformed())?;
-            layout.push(bytes, column, scratch).ok_or_else(malformed)?;
+        // The driver calls a zero date NULL; only a cell without bytes is.
+        match <&[u8] as Decode<MySql>>::decode(value) {
+            Err(_) => column.push(RawValue::Null),
+            Ok(bytes) => layout.push(bytes, column, scratch).ok_or_else(malformed)?,
         }
     }
     Ok(())

@@ -74,16 +74,14 @@ impl PostgresSource {
             self.connection.execute(sql).await.map_err(failed)?;
         }
         self.description.version = self.one("SELECT current_setting('server_version')").await?;
-        // A standby may refuse to export; the transaction is one snapshot all the same.
-        self.connection.execute("SAVEPOINT export").await.map_err(failed)?;
-        let exported = self.one("SELECT pg_export_snapshot()").await;
-        let position = "SELECT txid_current_snapshot()::text";
-        self.description.snapshot = match exported {
-            Ok(id) => format!("repeatable read, exported {id}, transactions {}", self.one(position).await?),
-            Err(_) => {
-                self.connection.execute("ROLLBACK TO SAVEPOINT export").await.map_err(failed)?;
-                format!("repeatable read, transactions {}", self.one(position).await?)
-            }
+        let position = self.one("SELECT txid_current_snapshot()::text").await?;
+        // A standby does not export; its transaction is one snapshot all the same.
+        let is_standby = self.one("SELECT pg_is_in_recovery()::text").await? == "true";
+        self.description.snapshot = if is_standby {
+            format!("repeatable read, transactions {position}")
+        } else {
+            let id = self.one("SELECT pg_export_snapshot()").await?;
+            format!("repeatable read, exported {id}, transactions {position}")
         };
         for (name, sql) in [
             ("server_encoding", "SELECT current_setting('server_encoding')"),

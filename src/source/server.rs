@@ -144,7 +144,7 @@ fn mysql(action: &'static str, number: u16, code: &str, message: &str) -> Error 
         1317 | 1969 | 3024 => {
             Error::Stopped { engine, reason: "its statement timeout passed or an administrator cancelled it" }
         }
-        1412 | 1173 => Error::Stopped { engine, reason: "a table was altered while it was read" },
+        1412 => Error::Altered { engine },
         1792 => Error::NotARead { reason: "the server says it would write" },
         // Syntax, unknown tables and columns, mixed collations, wrong functions: about the statement, not the data.
         1052 | 1054 | 1055 | 1064 | 1066 | 1109 | 1111 | 1128 | 1140 | 1146 | 1222 | 1241 | 1242 | 1247 | 1253

@@ -55,6 +55,22 @@ impl SqliteSource {
         .await
     }
 
+    /// Takes over a database in memory that holds exported files; `settings` say which. `path` stands for it in messages.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub(super) fn of_exports(
+        connection: Connection,
+        path: &Path,
+        settings: BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        let mut source = Self::begin(connection, path.to_owned())?;
+        source.description.engine = "files".into();
+        source.description.snapshot = "files read once".into();
+        source.description.settings = settings;
+        Ok(source)
+    }
+
     fn begin(connection: Connection, path: PathBuf) -> Result<Self, Error> {
         let run = |sql: &str| connection.execute_batch(sql).map_err(|e| engine(&path, "read", e));
         run("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; BEGIN DEFERRED")?;

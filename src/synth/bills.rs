@@ -1,16 +1,18 @@
-//! Platform bills: WeChat trade and fund bills as the platform writes them, Alipay and UnionPay as canonical CSV.
+//! Platform bills as the platforms write them: WeChat trade bills plain and gzip, fund bills, Alipay zips, UnionPay zips.
 //!
-//! Framing of the WeChat files: UTF-8 with byte order mark, CRLF, every value after one backtick, the summary last.
+//! WeChat: UTF-8 with byte order mark, CRLF, every value after one backtick, the summary last. Alipay: GBK with `#`
+//! lines, detail and summary in one zip. UnionPay: records of 607 bytes and the settlement summary in one zip, days
+//! that end at night. Two days of one Alipay number have no file: somebody wrote their lines down as canonical CSV.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::Error;
 use super::faults::{FaultSelection, Truth};
-use super::local::{Local, yuan};
-use super::merchant::MCHS;
+use super::local::{HOUR, Local, yuan};
+use super::merchant::{MCHS, Mch};
+use super::{Error, alipay, unionpay, zip};
 use crate::crypto;
 use crate::fsio;
 
@@ -19,6 +21,10 @@ const TRADE_SUMMARY: &str =
     "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额";
 const FUND_HEADER: &str = "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号";
 const FUND_SUMMARY: &str = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额";
+/// Index of the number of which two days were written down by hand, and the ordinals of those days.
+const BY_HAND: (usize, [u64; 2]) = (4, [3, 7]);
+/// Second of the day from which UnionPay counts a trade to the next day.
+const UNIONPAY_CUT: i64 = 23 * HOUR + 600;
 const BILL_COLUMNS: &str = "bill_ref,platform,bill_kind,layout,mch_id,bill_on,is_bill_on_derived,is_resaved,row_count,stated_count,total_fen,stated_total_fen,refund_fen,stated_refund_fen,fee_e6,stated_fee_e6,digest_algorithm,expected_digest,actual_digest";
 const LINE_COLUMNS: &str = "bill_ref,line_no,platform,bill_kind,mch_id,sub_mch_id,bill_on,occurred_at,out_trade_no,channel_trade_no,out_refund_no,channel_refund_no,trade_kind,state,refund_state,amount_fen,order_fen,refund_fen,fee_e6,currency,payer_ref,app_id";
 
@@ -40,14 +46,15 @@ pub(super) struct Line {
     pub(super) is_needed: bool,
 }
 
+/// The trades of one merchant number and day.
 #[derive(Debug, Default)]
-struct TradeDay {
-    rows: Vec<String>,
-    payments: u64,
+pub(super) struct TradeDay {
+    pub(super) rows: Vec<String>,
+    pub(super) payments: u64,
     is_needed: bool,
-    total: i64,
-    refund: i64,
-    fee: i64,
+    pub(super) total: i64,
+    pub(super) refund: i64,
+    pub(super) fee: i64,
 }
 
 #[derive(Debug, Default)]
@@ -61,9 +68,12 @@ struct FundDay {
 pub(super) struct Bills {
     dir: PathBuf,
     trade: Vec<TradeDay>,
+    /// Trades after the platform's day has ended.
+    tomorrow: Vec<TradeDay>,
     fund: Vec<FundDay>,
     files: Vec<u64>,
-    sums: BTreeMap<PathBuf, Vec<String>>,
+    /// Lines of the digest list of that name in that folder.
+    sums: BTreeMap<(PathBuf, &'static str), Vec<String>>,
     csv_bills: BufWriter<File>,
     csv_lines: BufWriter<File>,
     no_bill_due: bool,
@@ -89,6 +99,7 @@ impl Bills {
             csv_lines: open("bill_lines.csv", LINE_COLUMNS)?,
             dir: source.join("bills"),
             trade: MCHS.iter().map(|_| TradeDay::default()).collect(),
+            tomorrow: MCHS.iter().map(|_| TradeDay::default()).collect(),
             fund: MCHS.iter().map(|_| FundDay::default()).collect(),
             files: vec![0; MCHS.len() * 2],
             sums: BTreeMap::new(),
@@ -98,69 +109,32 @@ impl Bills {
         })
     }
 
+    /// Whether the next file of this number is one of those written down by hand.
+    fn is_by_hand(&self, mch_index: usize) -> bool {
+        mch_index == BY_HAND.0 && BY_HAND.1.contains(&(self.files[mch_index] + 1))
+    }
+
     /// Adds a payment or refund to the day's trade bill. `fee` is negative where it is given back.
     pub(super) fn trade(&mut self, mch_index: usize, at: Local, line: &Line, fee: i64) {
         let mch = &MCHS[mch_index];
-        let day = &mut self.trade[mch_index];
+        // Only WeChat lists refunds that are still under way.
+        if mch.platform != 1 && line.refund.as_ref().is_some_and(|(_, _, state)| *state != "SUCCESS") {
+            return;
+        }
+        let is_by_hand = self.is_by_hand(mch_index);
+        let is_late = mch.platform == 3 && at.0 - at.midnight().0 >= UNIONPAY_CUT;
+        let day = if is_late { &mut self.tomorrow[mch_index] } else { &mut self.trade[mch_index] };
         let (order, refund) = if line.refund.is_some() { (0, line.printed) } else { (line.printed, 0) };
         day.payments += u64::from(line.refund.is_none());
         day.is_needed |= line.is_needed;
         day.total += order;
         day.refund += refund;
         day.fee += fee;
-        let (out_refund_no, refund_no, refund_state) = match &line.refund {
-            Some((ours, theirs, state)) => (ours.as_str(), theirs.as_str(), *state),
-            None if mch.platform == 1 => ("0", "0", ""),
-            None => ("", "", ""),
-        };
-        let state = if line.refund.is_some() { "REFUND" } else { "SUCCESS" };
-        let row = if mch.platform == 1 {
-            let cells: [&str; 27] = [
-                &at.text(),
-                line.app,
-                mch.bill_no(),
-                if mch.provider.is_some() { mch.no } else { "0" },
-                "",
-                &line.channel_no,
-                &line.out_trade_no,
-                &line.payer,
-                line.kind,
-                state,
-                "OTHERS",
-                "CNY",
-                &yuan(order),
-                "0.00",
-                refund_no,
-                out_refund_no,
-                &yuan(refund),
-                "0.00",
-                if line.refund.is_some() { "ORIGINAL" } else { "" },
-                refund_state,
-                line.goods,
-                "",
-                &format!("{}000", yuan(fee)),
-                &format!("0.{:02}%", mch.rate),
-                &yuan(order),
-                &yuan(refund),
-                "",
-            ];
-            backticked(&cells)
-        } else {
-            let sub = if mch.provider.is_some() { mch.no } else { "" };
-            format!(
-                "{},{},trade,{},{sub},{},{},{},{},{out_refund_no},{refund_no},{},{state},{refund_state},{order},{order},{refund},{},CNY,{},{}",
-                day.rows.len() + 1,
-                mch.platform_word(),
-                mch.bill_no(),
-                at.date_text(),
-                at.iso(),
-                line.out_trade_no,
-                line.channel_no,
-                line.kind,
-                fee * 10_000,
-                line.payer,
-                line.app,
-            )
+        let row = match mch.platform {
+            1 => wechat_row(mch, at, line, fee),
+            2 if is_by_hand => canonical_row(mch, at, line, fee, day.rows.len() + 1),
+            2 => alipay::row(at, line, fee),
+            _ => unionpay::record(mch, at, line, fee),
         };
         day.rows.push(row);
     }
@@ -199,8 +173,9 @@ impl Bills {
     /// Writes the files of a day.
     pub(super) fn end_day(&mut self, day: Local, faults: &FaultSelection, truth: &mut Truth) -> Result<(), Error> {
         for (i, mch) in MCHS.iter().enumerate() {
-            let trade = std::mem::take(&mut self.trade[i]);
+            let trade = std::mem::replace(&mut self.trade[i], std::mem::take(&mut self.tomorrow[i]));
             if !trade.rows.is_empty() {
+                let is_by_hand = self.is_by_hand(i);
                 self.files[i] += 1;
                 let number = self.files[i];
                 if i == 0 && self.no_bill_due && number >= 5 && trade.payments > 0 && !trade.is_needed {
@@ -208,8 +183,10 @@ impl Bills {
                     truth.add("DAT-002", format!("wechat/{}/{}", mch.no, day.date_text()), "no-bill");
                 } else if mch.platform == 1 {
                     self.write_trade(i, number, day, &trade, faults, truth)?;
-                } else {
+                } else if is_by_hand {
                     self.write_canonical(i, number, day, &trade, faults, truth)?;
+                } else {
+                    self.write_zip(i, number, day, &trade, faults, truth)?;
                 }
             }
             let fund = std::mem::take(&mut self.fund[i]);
@@ -253,7 +230,7 @@ impl Bills {
             &refund,
         ]);
         let bytes = framed(TRADE_HEADER, &bill.rows, TRADE_SUMMARY, &summary);
-        let reference = bill_ref("trade", mch.bill_no(), day, &bytes);
+        let reference = bill_ref("wechat-trade", mch.bill_no(), day, &bytes);
         if let Some(reason) = damage {
             truth.add("REC-003", &reference, reason);
         }
@@ -262,7 +239,8 @@ impl Bills {
             truth.add("REC-002", &reference, "digest-differs");
         }
         self.line_count += bill.rows.len() as u64;
-        self.save("trade", mch.bill_no(), &format!("{}All{}.csv", mch.bill_no(), day.date_text()), &bytes, wrong)
+        let name = format!("{}All{}.csv", mch.bill_no(), day.date_text());
+        self.save_wechat("trade", mch.bill_no(), &name, &bytes, wrong, number.is_multiple_of(2))
     }
 
     fn write_fund(
@@ -285,20 +263,68 @@ impl Bills {
         ]);
         let bytes = framed(FUND_HEADER, &bill.rows, FUND_SUMMARY, &summary);
         if wrong {
-            truth.add("REC-003", bill_ref("fund", mch.no, day, &bytes), "total-differs");
+            truth.add("REC-003", bill_ref("wechat-fund", mch.no, day, &bytes), "total-differs");
         }
         self.line_count += bill.rows.len() as u64;
-        self.save("fund", mch.no, &format!("{}Basic{}.csv", mch.no, day.date_text()), &bytes, false)
+        self.save_wechat("fund", mch.no, &format!("{}Basic{}.csv", mch.no, day.date_text()), &bytes, false, false)
     }
 
-    fn save(&mut self, kind: &str, mch_no: &str, name: &str, bytes: &[u8], is_digest_wrong: bool) -> Result<(), Error> {
+    /// Writes a WeChat bill, plain or as gzip; the platform's digest is that of the unpacked bytes either way.
+    fn save_wechat(
+        &mut self,
+        kind: &str,
+        mch_no: &str,
+        name: &str,
+        bytes: &[u8],
+        is_digest_wrong: bool,
+        is_packed: bool,
+    ) -> Result<(), Error> {
+        let digest = if is_digest_wrong { crypto::sha1_hex(b"not this file") } else { crypto::sha1_hex(bytes) };
         let dir = self.dir.join(kind).join(mch_no);
+        if is_packed {
+            let packed = zip::gzip(bytes).map_err(|e| fsio::Error::io("pack", &dir, e))?;
+            self.save(dir, &format!("{name}.gz"), &packed, ("SHA1SUMS", &digest))?;
+        } else {
+            self.save(dir, name, bytes, ("SHA1SUMS", &digest))?;
+        }
+        self.bill_count += 1;
+        Ok(())
+    }
+
+    /// Writes a file and its line in the digest list beside it.
+    fn save(&mut self, dir: PathBuf, name: &str, bytes: &[u8], sum: (&'static str, &str)) -> Result<(), Error> {
         fsio::create_dir(&dir)?;
         let path = dir.join(name);
         std::fs::write(&path, bytes).map_err(|e| fsio::Error::io("write", &path, e))?;
-        let digest = if is_digest_wrong { crypto::sha1_hex(b"not this file") } else { crypto::sha1_hex(bytes) };
-        self.sums.entry(dir).or_default().push(format!("{digest}  {name}\n"));
-        self.bill_count += 1;
+        self.sums.entry((dir, sum.0)).or_default().push(format!("{}  {name}\n", sum.1));
+        Ok(())
+    }
+
+    /// Writes an Alipay or UnionPay zip: the bill and its summary.
+    fn write_zip(
+        &mut self,
+        i: usize,
+        number: u64,
+        day: Local,
+        bill: &TradeDay,
+        faults: &FaultSelection,
+        truth: &mut Truth,
+    ) -> Result<(), Error> {
+        let mch = &MCHS[i];
+        let (name, members) =
+            if mch.platform == 2 { alipay::files(mch, day, bill) } else { unionpay::files(mch, day, bill) };
+        let dir = self.dir.join(mch.platform_word()).join(mch.no);
+        let bytes = zip::archive(&members).map_err(|e| fsio::Error::io("pack", &dir, e))?;
+        let mut digest = crypto::sha256(&bytes).to_string();
+        if i == BY_HAND.0 && number == 5 && faults.has("REC-002") {
+            digest = crypto::sha256(b"another file").to_string();
+            for (kind, member) in ["alipay-trade", "alipay-summary"].into_iter().zip(&members) {
+                truth.add("REC-002", bill_ref(kind, mch.no, day, &member.content), "digest-differs");
+            }
+        }
+        self.save(dir, &name, &bytes, ("SHA256SUMS", &digest))?;
+        self.bill_count += members.len() as u64;
+        self.line_count += bill.rows.len() as u64;
         Ok(())
     }
 
@@ -314,7 +340,7 @@ impl Bills {
         let mch = &MCHS[i];
         let reference = format!("{}-trade-{}-{}", mch.platform_word(), mch.no, day.compact_date());
         let digest = crypto::sha256(bill.rows.join("\n").as_bytes()).to_string();
-        let (mut expected, mut actual, mut total) = (digest.clone(), digest, bill.total);
+        let (expected, mut actual, mut total) = (digest.clone(), digest, bill.total);
         let mut plant = |policy: &str, reason: &str| {
             let planted = faults.has(policy);
             if planted {
@@ -322,13 +348,10 @@ impl Bills {
             }
             planted
         };
-        if i == 4 {
-            match number {
-                3 if plant("REC-003", "lines-differ") => total += 100,
-                5 if plant("REC-002", "digest-differs") => expected = crypto::sha256(b"another file").to_string(),
-                7 if plant("REC-002", "digest-unknown") => actual.clear(),
-                _ => {}
-            }
+        match number {
+            3 if plant("REC-003", "lines-differ") => total += 100,
+            7 if plant("REC-002", "digest-unknown") => actual.clear(),
+            _ => {}
         }
         let fee = bill.fee * 10_000;
         let (rows, refund, date) = (bill.rows.len(), bill.refund, day.date_text());
@@ -336,7 +359,7 @@ impl Bills {
             self.csv_bills,
             "{reference},{},trade,canonical,{},{date},false,false,{rows},{rows},{total},{total},{refund},{refund},{fee},{fee},sha256,{expected},{actual}",
             mch.platform_word(),
-            mch.bill_no(),
+            mch.no,
         )
         .and_then(|()| bill.rows.iter().try_for_each(|row| writeln!(self.csv_lines, "{reference},{row}")));
         written.map_err(|e| fsio::Error::io("write", &self.dir, e))?;
@@ -347,8 +370,8 @@ impl Bills {
 
     /// Writes the digest lists and closes the files.
     pub(super) fn finish(mut self) -> Result<(u64, u64), Error> {
-        for (dir, lines) in &self.sums {
-            let path = dir.join("SHA1SUMS");
+        for ((dir, list), lines) in &self.sums {
+            let path = dir.join(list);
             std::fs::write(&path, lines.concat()).map_err(|e| fsio::Error::io("write", &path, e))?;
         }
         self.csv_bills
@@ -359,10 +382,68 @@ impl Bills {
     }
 }
 
-/// Key of a WeChat bill, as the reader of bills makes it.
+/// Key of a bill, as the reader of bills makes it.
 fn bill_ref(kind: &str, mch_no: &str, day: Local, bytes: &[u8]) -> String {
     let digest = crypto::sha256(bytes).to_string();
-    format!("wechat-{kind}-{mch_no}-{}-{}", day.compact_date(), &digest[..12])
+    format!("{kind}-{mch_no}-{}-{}", day.compact_date(), &digest[..12])
+}
+
+/// A row of a WeChat trade bill.
+fn wechat_row(mch: &Mch, at: Local, line: &Line, fee: i64) -> String {
+    let (order, refund) = if line.refund.is_some() { (0, line.printed) } else { (line.printed, 0) };
+    let (out_refund_no, refund_no, refund_state) =
+        line.refund.as_ref().map_or(("0", "0", ""), |(ours, theirs, state)| (ours, theirs, state));
+    let cells: [&str; 27] = [
+        &at.text(),
+        line.app,
+        mch.bill_no(),
+        if mch.provider.is_some() { mch.no } else { "0" },
+        "",
+        &line.channel_no,
+        &line.out_trade_no,
+        &line.payer,
+        line.kind,
+        if line.refund.is_some() { "REFUND" } else { "SUCCESS" },
+        "OTHERS",
+        "CNY",
+        &yuan(order),
+        "0.00",
+        refund_no,
+        out_refund_no,
+        &yuan(refund),
+        "0.00",
+        if line.refund.is_some() { "ORIGINAL" } else { "" },
+        refund_state,
+        line.goods,
+        "",
+        &format!("{}000", yuan(fee)),
+        &format!("0.{:02}%", mch.rate),
+        &yuan(order),
+        &yuan(refund),
+        "",
+    ];
+    backticked(&cells)
+}
+
+/// A line of an Alipay bill in canonical columns, without the reference of the bill.
+fn canonical_row(mch: &Mch, at: Local, line: &Line, fee: i64, number: usize) -> String {
+    let (order, refund) = if line.refund.is_some() { (0, line.printed) } else { (line.printed, 0) };
+    let (out_refund_no, refund_no, refund_state) =
+        line.refund.as_ref().map_or(("", "", ""), |(ours, theirs, state)| (ours, theirs, state));
+    let state = if line.refund.is_some() { "REFUND" } else { "SUCCESS" };
+    format!(
+        "{number},{},trade,{},,{},{},{},{},{out_refund_no},{refund_no},{},{state},{refund_state},{order},{order},{refund},{},CNY,{},{}",
+        mch.platform_word(),
+        mch.no,
+        at.date_text(),
+        at.iso(),
+        line.out_trade_no,
+        line.channel_no,
+        line.kind,
+        fee * 10_000,
+        line.payer,
+        line.app,
+    )
 }
 
 /// One line of values, each after a backtick.

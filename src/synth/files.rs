@@ -80,12 +80,13 @@ name = "shop"
 url = "sqlite://source/shop.db"
 mapping = "source/mapping.toml"
 
-# Alipay and UnionPay bills, already brought into canonical columns.
+# Two days of Alipay whose files were lost: written down by hand in canonical columns.
 [[source]]
 name = "bills"
 url = "csv:source/bills-csv"
 
-# WeChat Pay files as downloaded; SHA1SUMS beside them holds what the platform said about each.
+# Bills as downloaded. SHA1SUMS beside WeChat Pay's holds what the platform said about each, SHA256SUMS beside the
+# others what the person who downloaded them noted.
 "#,
         mch = MCHS[0].no,
     );
@@ -93,8 +94,11 @@ url = "csv:source/bills-csv"
     for mch in MCHS.iter().filter(|m| m.platform == 1) {
         if !seen.contains(&mch.bill_no()) {
             seen.push(mch.bill_no());
-            let _ =
-                write!(text, "[[bills]]\nglob = \"source/bills/trade/{0}/*.csv\"\nmch_id = \"{0}\"\n\n", mch.bill_no());
+            let _ = write!(
+                text,
+                "[[bills]]\nglob = \"source/bills/trade/{0}/*.csv*\"\nmch_id = \"{0}\"\n\n",
+                mch.bill_no()
+            );
         }
         if mch.keeps_balance() {
             let _ = write!(
@@ -103,6 +107,14 @@ url = "csv:source/bills-csv"
                 mch.no
             );
         }
+    }
+    for mch in MCHS.iter().filter(|m| m.platform != 1) {
+        let _ = write!(
+            text,
+            "[[bills]]\nglob = \"source/bills/{}/{no}/*.zip\"\nmch_id = \"{no}\"\n\n",
+            mch.platform_word(),
+            no = mch.no
+        );
     }
     text
 }

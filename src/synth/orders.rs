@@ -10,7 +10,7 @@ use super::local::{AS_OF, DAY, HOUR, Local, WINDOW};
 use super::merchant::{DEREG_PROJECT, DORMANT, GOODS, MCHS, WECHAT_APP, mch_of};
 use super::people::{SUPPORT, user_ref};
 use super::season;
-use super::trade::{Back, Draft, End, Paid, Terms, Trade};
+use super::trade::{Back, Draft, End, Paid, Terms, Trade, out_refund_number, refund_number};
 use crate::progress::Cancel;
 
 /// Orders of the window between two faults of one kind.
@@ -491,7 +491,8 @@ impl Trade<'_> {
                 let refund = self.refund(draft, &paid, &back)?;
                 let number = refund.trim_start_matches('r').parse::<i64>().unwrap_or_default();
                 let accepted = back.accepted.unwrap_or(back.requested);
-                self.truth.add("REC-004", format!("5030002025{}{number:010}", accepted.compact_date()), reason);
+                let ours = out_refund_number(back.requested, number);
+                self.truth.add("REC-004", refund_number(paid.platform, accepted, number, &ours), reason);
                 let end = if is_failed { done(draft, &paid) } else { refunded(draft, &paid, &back) };
                 self.close(draft, end)
             }

@@ -1,6 +1,7 @@
 //! Tests over whole samples.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -111,9 +112,15 @@ async fn bills_agree_with_their_summaries() {
         if text.starts_with('-') { -value } else { value }
     };
     let mut files = 0;
-    for (name, _) in digests(&dir.path().join("s/source/bills")).iter().filter(|(n, _)| n.ends_with(".csv")) {
-        let path = dir.path().join("s/source/bills").join(name);
-        let bytes = std::fs::read(&path).unwrap();
+    let folder = dir.path().join("s/source/bills");
+    for (name, _) in digests(&folder).iter().filter(|(n, _)| n.ends_with(".csv") || n.ends_with(".csv.gz")) {
+        let path = folder.join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        if name.ends_with(".gz") {
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+            bytes = unpacked;
+        }
         let text = std::str::from_utf8(&bytes).unwrap();
         assert!(text.starts_with('\u{feff}') && text.ends_with("\r\n"));
         let lines: Vec<&str> = text.lines().collect();

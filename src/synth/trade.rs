@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
 use super::bills::Line;
 use super::books::{Books, Move};
 use super::faults::{FaultSelection, Truth};
@@ -15,6 +14,7 @@ use super::people::{OPERATIONS, SHOPS, SUPPORT, World, shop_code};
 use super::permissions::Removals;
 use super::prng::Prng;
 use super::tables::{Cell, Sink, T, cells, yuan_text};
+use super::{Error, unionpay};
 
 /// Platforms as the application codes them.
 const WECHAT: i64 = 1;
@@ -176,6 +176,21 @@ impl Back {
     }
 }
 
+/// What both sides call a refund: the platform's own number, or, as Alipay has none, the merchant's request number.
+pub(super) fn refund_number(platform: i64, accepted: Local, id: i64, out_refund_no: &str) -> String {
+    match platform {
+        2 => out_refund_no.to_owned(),
+        // Far from the numbers of payments taken in the same second.
+        3 => unionpay::query_number(accepted, id + 500_000),
+        _ => format!("5030002025{}{id:010}", accepted.compact_date()),
+    }
+}
+
+/// The merchant's own number of a refund.
+pub(super) fn out_refund_number(requested: Local, id: i64) -> String {
+    format!("R{}{id:010}", requested.compact_date())
+}
+
 impl<'a> Trade<'a> {
     /// Opens the shop.
     pub(super) fn new(
@@ -292,9 +307,12 @@ impl<'a> Trade<'a> {
             .out_trade_no
             .clone()
             .unwrap_or_else(|| format!("P{}{:010}{}", created.compact_date(), draft.id, terms.attempt + 1));
-        let prefix = ["", "4200", "2200", "6000", "", ""][platform as usize];
-        let channel_no =
-            if mch.is_some() { format!("{prefix}002025{}{:010}", paid_at.compact_date(), id) } else { String::new() };
+        let prefix = if platform == 2 { "2200" } else { "4200" };
+        let channel_no = match (mch, platform) {
+            (None, _) => String::new(),
+            (Some(_), 3) => unionpay::query_number(paid_at, id),
+            (Some(_), _) => format!("{prefix}002025{}{:010}", paid_at.compact_date(), id),
+        };
         let state = terms.state.unwrap_or(match terms.refunded {
             0 => 2,
             r if r >= amount => 6,
@@ -518,10 +536,10 @@ impl<'a> Trade<'a> {
     /// Writes a refund with its movement; returns its reference.
     pub(super) fn refund(&mut self, draft: &Draft, paid: &Paid, back: &Back) -> Result<String, Error> {
         let id = self.sink.next_id(T::Refund);
-        let out_refund_no = format!("R{}{:010}", back.requested.compact_date(), id);
+        let out_refund_no = out_refund_number(back.requested, id);
         let accepted = back.accepted.filter(|_| back.route == 1);
         let channel_no = match (accepted, paid.mch) {
-            (Some(at), Some(_)) => Some(format!("5030002025{}{:010}", at.compact_date(), id)),
+            (Some(at), Some(_)) => Some(refund_number(paid.platform, at, id, &out_refund_no)),
             _ => None,
         };
         let route = if paid.platform == BALANCE && back.route == 1 { 2 } else { back.route };

@@ -7,6 +7,7 @@ use sealport::archive::Archive;
 use sealport::clock::{FixedClock, SeededRandom};
 use sealport::hint::Hint as _;
 use sealport::model::{Engine, Exit, Lang};
+use sealport::ops::seal::SealOptions;
 use sealport::ops::{self, Env, Notices, Passwords};
 use sealport::progress::{Cancel, Hidden};
 use sealport::source::database::Select;
@@ -245,8 +246,7 @@ async fn servers_that_refuse() {
         stranger.set_username("no_such_user").unwrap();
         for (url, words) in [(nobody, "reached"), (missing, "database of that name"), (stranger, "refuses the account")]
         {
-            let password = Some(sealport::crypto::Secret::new(b"ci".to_vec()));
-            let address = sealport::source::Address { engine: db.engine, url, password };
+            let address = sealport::source::Address { engine: db.engine, url, password: db.secret() };
             let result = sealport::source::open(&sealport::source::database::Location::Server(address)).await;
             let error = result.err().unwrap();
             assert!(error.to_string().contains(words), "{error}");
@@ -387,7 +387,7 @@ async fn one_dataset_three_engines() {
         write_case(&case, url, "mapping.toml");
         fs::write(case.join("mapping.toml"), MAPPING).unwrap();
         crate::support::copy_tree(&keys, &case);
-        let (answer, sealed) = ops::seal::seal(&env, &case, false).await.unwrap();
+        let (answer, sealed) = ops::seal::seal(&env, &case, &SealOptions::default()).await.unwrap();
         assert_eq!(answer.exit, Exit::Success, "{}", answer.text);
         let archive = Archive::open(&sealed.path).unwrap();
         let found = archive
@@ -421,7 +421,7 @@ async fn altered_table_is_told_before_reading() {
     write_case(&case, db.url.as_str(), "mapping.toml");
     fs::write(case.join("mapping.toml"), MAPPING).unwrap();
     ops::keys::new(&env(), &case.join("secrets"), &case.join("keyring")).unwrap();
-    let error = ops::seal::seal(&env_with(db.passwords()), &case, false).await.unwrap_err();
+    let error = ops::seal::seal(&env_with(db.passwords()), &case, &SealOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("t_pay.amt"), "{error}");
     assert_eq!(error.exit(), Exit::Invalid);
     assert_eq!(fs::read_dir(case.join("out/archives")).map_or(0, Iterator::count), 0);

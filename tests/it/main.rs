@@ -3,8 +3,10 @@
 
 mod account;
 mod bag;
+mod bills;
 mod commands;
 mod engines;
+mod estates;
 mod golden;
 mod independent;
 mod layering;

@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sealport::archive::Archive;
 use sealport::clock::{FixedClock, SeededRandom};
 use sealport::model::Lang;
+use sealport::ops::seal::SealOptions;
 use sealport::ops::{self, Env, Notices};
 use sealport::progress::{Cancel, Hidden};
 
@@ -117,7 +118,7 @@ fn everything(dir: &Path, out: &mut Vec<String>) {
 async fn raised_columns_hold_no_raw_value() {
     let dir = tempfile::tempdir().unwrap();
     let env = case(dir.path(), RAISED).await;
-    let (answer, sealed) = ops::seal::seal(&env, dir.path(), false).await.unwrap();
+    let (answer, sealed) = ops::seal::seal(&env, dir.path(), &SealOptions::default()).await.unwrap();
     assert_eq!(answer.json["quarantined"], 1);
     let mut texts = Vec::new();
     everything(&sealed.path, &mut texts);
@@ -164,7 +165,7 @@ async fn raised_columns_hold_no_raw_value() {
 async fn undeclared_columns_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let env = case(dir.path(), "").await;
-    let (_, sealed) = ops::seal::seal(&env, dir.path(), false).await.unwrap();
+    let (_, sealed) = ops::seal::seal(&env, dir.path(), &SealOptions::default()).await.unwrap();
     let mut texts = Vec::new();
     everything(&sealed.path, &mut texts);
     for person in PEOPLE {

@@ -71,7 +71,8 @@ impl Scratch {
         Location::Server(Address { engine: self.engine, url: self.url.clone(), password: self.secret() })
     }
 
-    fn secret(&self) -> Option<Secret> {
+    /// The password, for a connection of the test's own.
+    pub(crate) fn secret(&self) -> Option<Secret> {
         self.password.as_ref().map(|p| Secret::new(p.clone().into_bytes()))
     }
 

@@ -162,12 +162,16 @@ pub(super) struct Account {
 
 impl Account {
     /// Looks at every source: version, settings, all tables with their row counts; checks what mappings require.
-    pub(super) async fn start(case: &Case, plan: &Plan, databases: &mut [Box<dyn RowSource>]) -> Result<Self, Error> {
+    pub(super) fn start(
+        case: &Case,
+        plan: &Plan,
+        databases: &[Box<dyn RowSource>],
+        tables: Vec<Vec<TableInfo>>,
+    ) -> Result<Self, Error> {
         let mut sources = Vec::new();
         let mut taken = Vec::new();
         let mut expected_rows = 0;
-        for (config, source) in plan.databases.iter().zip(databases.iter_mut()) {
-            let tables = source.tables().await?;
+        for (index, ((config, source), tables)) in plan.databases.iter().zip(databases).zip(tables).enumerate() {
             let present: BTreeMap<String, Vec<String>> =
                 tables.iter().map(|t| (t.name.clone(), t.columns.iter().map(|(n, _)| n.clone()).collect())).collect();
             let missing = config.mapping.missing_in(&present);
@@ -178,7 +182,7 @@ impl Account {
                     "compare the database with `requires` of the mapping file; it may be written for another version",
                 ));
             }
-            for part in config.mapping.parts() {
+            for part in plan.parts(index) {
                 for table in &part.tables {
                     taken.push((config.name.clone(), table.clone()));
                 }

@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
 use tokio::sync::mpsc;
 
 use super::account::{Account, FeedRecord, LoadedFile};
+use super::pace::Pace;
 use super::plan::{Feed, Plan};
 use super::raw::{self, Entry, RawPlan, RawRecord, RawSink, SinkTools};
 use crate::archive::{BagWriter, TableSpec, TableSummary, TableWriter};
@@ -126,6 +127,7 @@ pub(super) struct Flow<'a, 'r> {
     keys: &'a Keys,
     matcher: Arc<StaffMatcher>,
     task: Arc<dyn Task>,
+    pace: Arc<Pace>,
     shared: Option<Shared>,
     tables: Vec<TableSummary>,
     /// What was redacted in raw tables.
@@ -143,6 +145,7 @@ impl<'a, 'r> Flow<'a, 'r> {
         keys: &'a Keys,
         matcher: Arc<StaffMatcher>,
         task: Arc<dyn Task>,
+        pace: Arc<Pace>,
     ) -> Result<Self, Error> {
         let pseudonymiser = Pseudonymiser::new(keys, Arc::clone(&matcher));
         let dataset = known("quarantine")?;
@@ -157,6 +160,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             keys,
             matcher,
             task,
+            pace,
             shared: Some(shared),
             tables: Vec::new(),
             raw_redactions: RedactionCounts::default(),
@@ -245,7 +249,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             self.task.label(&entry.name);
             let Some(source) = databases.get_mut(entry.database) else { continue };
             let sink = self.raw_sink(entry)?;
-            let done = raw::read_alone(source.as_mut(), entry, sink, &self.env.cancel).await?;
+            let done = raw::read_alone(source.as_mut(), entry, sink, &self.env.cancel, &self.pace).await?;
             self.raw_done(entry, done, source.as_mut(), account).await?;
         }
         Ok(())
@@ -346,7 +350,8 @@ impl<'a, 'r> Flow<'a, 'r> {
                     own_columns: header.len(),
                     raw: sink.as_ref().map(RawSink::sender),
                 };
-                let totals = query(source.as_mut(), rows, converter, sender.clone(), &self.env.cancel).await;
+                let totals =
+                    query(source.as_mut(), rows, converter, sender.clone(), &self.env.cancel, &self.pace).await;
                 if let (Some((entry, _)), Some(sink)) = (carried, sink) {
                     // When its sink failed, the read only saw a channel close.
                     let done = sink.finish().await?;
@@ -481,11 +486,15 @@ async fn query(
     mut converter: Converter,
     sender: SyncSender<Item>,
     cancel: &Cancel,
+    pace: &Arc<Pace>,
 ) -> Result<PartTotals, Error> {
+    let pace = Arc::clone(pace);
     let (raw, mut batches) = mpsc::channel::<RawBatch>(AHEAD);
     let (own_columns, raw_rows) = (rows.own_columns, rows.raw);
     let converting = tokio::task::spawn_blocking(move || {
         while let Some(mut batch) = batches.blocking_recv() {
+            // Channels are short, so a batch that waits here holds the source back.
+            pace.take(batch.rows())?;
             if let Some(raw) = &raw_rows {
                 let columns = batch.columns.split_off(own_columns.min(batch.columns.len()));
                 raw.send(RawBatch { columns }).map_err(|_| Error::Worker { doing: "handing rows on" })?;

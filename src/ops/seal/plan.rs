@@ -14,6 +14,7 @@ use crate::schema::{self, Dataset, Raised};
 use crate::source::bills;
 use crate::source::bills::{Bill, Given};
 use crate::source::canonical_files::{self, CanonicalFile, FileKind};
+use crate::source::database::TableInfo;
 use crate::source::register::{self, RegisterFile};
 
 /// One supply of rows for a dataset.
@@ -61,6 +62,8 @@ pub(super) struct Plan {
 
 /// A list of digests beside bills is short.
 const SUMS_BYTES_MAX: u64 = 16 << 20;
+/// Lists beside bills: SHA-1 as the platform stated it, SHA-256 as the files arrived.
+const DIGEST_LISTS: [&str; 2] = ["SHA1SUMS", "SHA256SUMS"];
 
 impl Plan {
     /// Reads mappings, lists files and inspects bills; nothing is extracted yet.
@@ -86,7 +89,7 @@ impl Plan {
                 (SourceLocation::ParquetDir(dir), ..) => plan.files(&config.name, dir, FileKind::Parquet)?,
                 (SourceLocation::CsvDir(dir), ..) => plan.files(&config.name, dir, FileKind::Csv)?,
                 // A database without a mapping is a mistake that reading the case reports.
-                (SourceLocation::Sqlite(_) | SourceLocation::Server { .. }, ..) => {}
+                (SourceLocation::Sqlite(_) | SourceLocation::Files(_) | SourceLocation::Server { .. }, ..) => {}
             }
         }
         plan.add_bills(case)?;
@@ -124,6 +127,36 @@ impl Plan {
         // What is supplied is not absent, whatever another mapping says.
         plan.absent.retain(|name, _| !plan.feeds.contains_key(name.as_str()));
         Ok(plan)
+    }
+
+    /// Replaces each part that stands for many tables by one part per table of its database, in name order.
+    ///
+    /// # Errors
+    /// When a pattern matches no table.
+    pub(super) fn name_tables(&mut self, tables: &[Vec<TableInfo>]) -> Result<(), Error> {
+        for feeds in self.feeds.values_mut() {
+            let mut named = Vec::with_capacity(feeds.len());
+            for feed in feeds.drain(..) {
+                match feed {
+                    Feed::Query { database, part } if part.pattern().is_some() => {
+                        let present = tables.get(database).into_iter().flatten().map(|t| t.name.as_str());
+                        let parts = sources::parts_of(&part, present)?;
+                        named.extend(parts.into_iter().map(|p| Feed::Query { database, part: Box::new(p) }));
+                    }
+                    other => named.push(other),
+                }
+            }
+            *feeds = named;
+        }
+        Ok(())
+    }
+
+    /// All SELECTs on the database of this index.
+    pub(super) fn parts(&self, database: usize) -> impl Iterator<Item = &Part> {
+        self.feeds.values().flatten().filter_map(move |feed| match feed {
+            Feed::Query { database: of, part } if *of == database => Some(part.as_ref()),
+            _ => None,
+        })
     }
 
     /// The classes that hold for a dataset's columns beyond the schema's.
@@ -171,33 +204,29 @@ impl Plan {
             return Ok(());
         };
         for config in &case.bills {
-            let paths = matching(&case.dir, &config.glob)?;
+            let mut paths = matching(&case.dir, &config.glob)?;
+            // The lists of digests lie beside the bills, so that a wide pattern takes them in.
+            paths.retain(|path| !DIGEST_LISTS.contains(&places::name(path).as_str()));
             if paths.is_empty() {
                 self.unmatched.push(config.glob.clone());
             }
             for path in paths {
                 let sha1 = match &config.sha1 {
                     Some(sha1) => Some(sha1.clone()),
-                    None => stated_sha1(&path)?,
+                    None => stated_digest(&path, DIGEST_LISTS[0], 40)?,
                 };
                 let given = Given {
                     mch_id: config.mch_id.clone(),
                     account_kind: config.account_kind.clone(),
                     bill_on: config.bill_on,
                     sha1,
+                    sha256: stated_digest(&path, DIGEST_LISTS[1], 64)?,
                 };
-                self.bills.push(bills::inspect(&path, &given)?);
+                self.bills.extend(bills::inspect(&path, &given)?);
             }
         }
-        // The same bytes twice would count every line twice; the order makes the archive reproducible.
-        self.bills.sort_by(|a, b| a.bill_ref.cmp(&b.bill_ref));
-        if let Some(pair) = self.bills.windows(2).find(|p| p[0].bill_ref == p[1].bill_ref) {
-            return Err(Error::usage(
-                format!("the bills `{}` and `{}` are the same bill", pair[0].file, pair[1].file),
-                "请只保留其中一份。",
-                "keep only one of them",
-            ));
-        }
+        // Copies and overlaps are facts of the bills; the order makes the archive reproducible.
+        bills::relate(&mut self.bills);
         for index in 0..self.bills.len() {
             self.feed(files, Feed::Bill(index));
             self.feed(lines, Feed::BillLines(index));
@@ -230,8 +259,8 @@ fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>, Error> {
     let glob = GlobBuilder::new(&text).literal_separator(true).build().map_err(|e| {
         Error::usage(
             format!("`{pattern}` is not a file pattern: {}", e.kind()),
-            "示例：bills/*.csv。",
-            "an example: bills/*.csv",
+            "示例：bills/*。",
+            "an example: bills/*",
         )
     })?;
     let matcher = glob.compile_matcher();
@@ -265,15 +294,16 @@ fn walk(dir: &Path, depth: usize, visit: &mut dyn FnMut(&Path)) -> Result<(), Er
     Ok(())
 }
 
-/// The SHA-1 that `SHA1SUMS` beside a bill states for it.
-fn stated_sha1(path: &Path) -> Result<Option<String>, Error> {
-    let Some(sums) = path.parent().map(|p| p.join("SHA1SUMS")).filter(|p| p.exists()) else { return Ok(None) };
+/// The digest that a list beside a bill states for it: `SHA1SUMS` holds the platform's, of the unpacked bill,
+/// `SHA256SUMS` those of the files as they arrived.
+fn stated_digest(path: &Path, list: &str, digits: usize) -> Result<Option<String>, Error> {
+    let Some(sums) = path.parent().map(|p| p.join(list)).filter(|p| p.exists()) else { return Ok(None) };
     let text = fsio::read_text(&sums, SUMS_BYTES_MAX)?;
     let name = places::name(path);
     for line in text.lines() {
         if let Some((digest, file)) = line.split_once(' ')
             && file.trim_start_matches([' ', '*']) == name
-            && digest.len() == 40
+            && digest.len() == digits
         {
             return Ok(Some(digest.to_ascii_lowercase()));
         }

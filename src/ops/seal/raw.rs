@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::account::Account;
-use super::plan::{Feed, Plan};
+use super::pace::Pace;
+use super::plan::Plan;
 use crate::archive::{TableSpec, TableSummary, TableWriter};
 use crate::config::Case;
 use crate::crypto;
@@ -80,7 +81,7 @@ impl RawPlan {
         }
         let mut names = Names::default();
         for (database, (config, source)) in plan.databases.iter().zip(databases.iter_mut()).enumerate() {
-            let parts = parts_of(plan, database);
+            let parts: Vec<&Part> = plan.parts(database).collect();
             let mut tables = Vec::new();
             for info in account.tables(database) {
                 let is_read = parts.iter().any(|p| p.tables.iter().any(|t| t.eq_ignore_ascii_case(&info.name)));
@@ -128,7 +129,7 @@ impl RawPlan {
     pub(super) fn carried_by(&self, database: usize, part: &Part) -> Option<(&Entry, &Carrier)> {
         self.entries.iter().filter(|e| e.database == database).find_map(|e| {
             let carrier = e.carrier.as_ref()?;
-            (carrier.dataset == part.dataset.name && carrier.part == part.index).then_some((e, carrier))
+            is_carrier(carrier, &e.table, part).then_some((e, carrier))
         })
     }
 
@@ -153,16 +154,9 @@ impl RawPlan {
     }
 }
 
-/// The parts of a database, with the classes that hold for their datasets.
-fn parts_of(plan: &Plan, database: usize) -> Vec<&Part> {
-    plan.feeds
-        .values()
-        .flatten()
-        .filter_map(|feed| match feed {
-            Feed::Query { database: d, part } if *d == database => Some(part.as_ref()),
-            _ => None,
-        })
-        .collect()
+/// Whether a part is the one a carrier was made of: a part for many tables has one number and many statements.
+fn is_carrier(carrier: &Carrier, table: &RawTable, part: &Part) -> bool {
+    carrier.dataset == part.dataset.name && carrier.part == part.index && planned::is_same(&table.source_table, &part.table)
 }
 
 /// The first statement that the engine accepts and that gives every row of the table exactly once.
@@ -173,7 +167,7 @@ async fn carrier(
     rows: u64,
 ) -> Result<Option<Carrier>, Error> {
     for carrier in &table.carriers {
-        let Some(part) = parts.iter().find(|p| p.dataset.name == carrier.dataset && p.index == carrier.part) else {
+        let Some(part) = parts.iter().find(|p| is_carrier(carrier, table, p)) else {
             continue;
         };
         // What the engine refuses here it may still accept without our columns.
@@ -261,20 +255,25 @@ pub(super) async fn read_alone(
     entry: &Entry,
     sink: RawSink,
     cancel: &Cancel,
+    pace: &Arc<Pace>,
 ) -> Result<RawDone, Error> {
+    let pace = Arc::clone(pace);
     let (sender, mut batches) = mpsc::channel::<RawBatch>(AHEAD);
     let out = sink.sender();
     let handing = tokio::task::spawn_blocking(move || {
         while let Some(batch) = batches.blocking_recv() {
+            pace.take(batch.rows())?;
             if out.send(batch).is_err() {
                 break;
             }
         }
+        Ok::<(), Error>(())
     });
     let read = source.read(Select { sql: &entry.table.sql, values: &[] }, sender, cancel).await;
-    handing.await.map_err(|_| Error::Worker { doing: "handing rows on" })?;
+    let handed = handing.await.map_err(|_| Error::Worker { doing: "handing rows on" })?;
     // When the sink failed, the reader only saw its channel close.
     let done = sink.finish().await?;
+    handed?;
     read?;
     Ok(done)
 }
@@ -466,7 +465,7 @@ pub(super) fn staff_reads(engine: Engine, table: &RawTable) -> Vec<(String, Staf
             _ => continue,
         };
         // Keys of mere digits are not searched for.
-        if !column.ty.may_hold_prose() {
+        if column.is_taken_whole || !column.ty.may_hold_prose() {
             continue;
         }
         let own = read(index);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 
+use super::pace::Pace;
 use super::plan::{Feed, Plan};
 use super::raw::{RawPlan, StaffCells, staff_reads};
 use crate::config::Case;
-use crate::mapping::{self, StaffReader, staff_sql};
+use crate::mapping::{StaffReader, staff_sql};
 use crate::ops::{Env, Error, sources};
 use crate::progress::Stage;
 use crate::pseudonym::{IdentifierKind, Keys, StaffMatcher, StaffMatcherBuilder};
@@ -24,6 +25,7 @@ pub(super) async fn identifiers(
     (plan, raw): (&Plan, &RawPlan),
     databases: &mut [Box<dyn RowSource>],
     keys: &Keys,
+    pace: &Pace,
 ) -> Result<StaffMatcher, Error> {
     let task = env.progress.start(Stage::ReadStaff, None);
     let mut builder = StaffMatcherBuilder::new();
@@ -46,10 +48,11 @@ pub(super) async fn identifiers(
                     let read = source.read(select, sender, &env.cancel);
                     let take = async {
                         while let Some(batch) = receiver.recv().await {
+                            pace.take(batch.rows())?;
                             task.advance(batch.rows() as u64);
                             reader.each(&batch, &mut |column, value| add(&mut builder, column.column.name, value))?;
                         }
-                        Ok::<(), mapping::Error>(())
+                        Ok::<(), Error>(())
                     };
                     let (read, taken) = tokio::join!(read, take);
                     taken?;
@@ -90,11 +93,15 @@ pub(super) async fn identifiers(
             let read = source.read(Select { sql: &sql, values: &[] }, sender, &env.cancel);
             let take = async {
                 while let Some(batch) = receiver.recv().await {
+                    pace.take(batch.rows())?;
                     task.advance(batch.rows() as u64);
                     raw_cells(&cells, &batch, &mut builder);
                 }
+                Ok::<(), Error>(())
             };
-            tokio::join!(read, take).0?;
+            let (read, taken) = tokio::join!(read, take);
+            taken?;
+            read?;
         }
     }
     Ok(builder.build()?)

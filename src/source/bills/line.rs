@@ -1,13 +1,12 @@
-//! One detail line: parsed from the file, pushed as a row of `bill_lines`.
+//! One detail line in canonical units, and the row of `bill_lines` it becomes.
 
 use chrono::NaiveDateTime;
 
 use super::cells;
-use super::framing::Fields;
-use super::layout::{BillKind, Field, Header};
+use super::layout::{BillKind, Platform};
 use crate::rows::{RawBatch, RawValue};
 
-/// Columns of a row of `bill_lines`, in the order [`Parsed::push`] writes them.
+/// Columns of a row of `bill_lines`, in the order [`Line::push`] writes them.
 pub(super) const LINE_COLUMNS: [&str; 32] = [
     "bill_ref",
     "line_no",
@@ -46,121 +45,64 @@ pub(super) const LINE_COLUMNS: [&str; 32] = [
 /// What all lines of a bill share.
 pub(super) struct Frame<'a> {
     pub(super) bill_ref: &'a str,
+    pub(super) platform: Platform,
     pub(super) kind: BillKind,
     pub(super) mch_id: Option<&'a str>,
     pub(super) bill_on: Option<&'a str>,
+    /// The bill covers several days: each line then belongs to its own.
+    pub(super) is_of_several_days: bool,
+}
+
+/// Which way the money of a line went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    In,
+    Out,
 }
 
 /// A detail line in canonical units; texts as the file has them.
-#[derive(Debug, Clone)]
-pub(super) struct Parsed<'a> {
-    pub(super) occurred: NaiveDateTime,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line<'a> {
+    pub(super) occurred: Option<NaiveDateTime>,
     pub(super) mch_id: Option<&'a str>,
-    sub_mch_id: Option<&'a str>,
-    out_trade_no: Option<&'a str>,
-    channel_trade_no: Option<&'a str>,
-    out_refund_no: Option<&'a str>,
-    channel_refund_no: Option<&'a str>,
-    trade_kind: Option<&'a str>,
-    state: Option<&'a str>,
-    refund_state: Option<&'a str>,
+    pub(super) sub_mch_id: Option<&'a str>,
+    pub(super) out_trade_no: Option<&'a str>,
+    pub(super) channel_trade_no: Option<&'a str>,
+    pub(super) out_refund_no: Option<&'a str>,
+    pub(super) channel_refund_no: Option<&'a str>,
+    pub(super) trade_kind: Option<&'a str>,
+    pub(super) state: Option<&'a str>,
+    pub(super) refund_state: Option<&'a str>,
     pub(super) amount_fen: Option<i64>,
     pub(super) order_fen: Option<i64>,
     pub(super) refund_fen: Option<i64>,
-    coupon_fen: Option<i64>,
+    pub(super) coupon_fen: Option<i64>,
     pub(super) coupon_refund_fen: Option<i64>,
     pub(super) refund_applied_fen: Option<i64>,
     pub(super) fee_e6: Option<i64>,
-    rate_e8: Option<i64>,
-    pub(super) is_rate_unreadable: bool,
+    pub(super) rate_e8: Option<i64>,
     pub(super) currency: Option<&'a str>,
-    pub(super) direction: Option<&'static str>,
-    balance_fen: Option<i64>,
-    payer: Option<&'a str>,
-    app_id: Option<&'a str>,
-    bank: Option<&'a str>,
-    device: Option<&'a str>,
-    applicant: Option<&'a str>,
-    goods: Option<&'a str>,
-    note: Option<&'a str>,
+    pub(super) direction: Option<Direction>,
+    pub(super) balance_fen: Option<i64>,
+    pub(super) payer: Option<&'a str>,
+    pub(super) app_id: Option<&'a str>,
+    pub(super) bank: Option<&'a str>,
+    pub(super) device: Option<&'a str>,
+    pub(super) applicant: Option<&'a str>,
+    pub(super) goods: Option<&'a str>,
+    pub(super) note: Option<&'a str>,
+    /// The line gives money back.
+    pub(super) is_refund: bool,
+    /// Neither payment nor refund: it belongs to no printed total of payments or refunds.
+    pub(super) is_unclassified: bool,
+    /// The line does not have the platform's delimiters.
+    pub(super) is_resaved: bool,
 }
 
-impl<'a> Parsed<'a> {
-    /// Reads the cells; fails with a closed code when time, money or direction cannot be read.
-    pub(super) fn new(header: &Header, fields: Fields<'a>) -> Result<Self, &'static str> {
-        let cell = |field| header.position(field).map(|i| fields.get(i)).filter(|s| !s.is_empty());
-        // WeChat prints `0` where there is no sub-merchant and no refund.
-        let unless_zero = |field| cell(field).filter(|s| *s != "0");
-        let money = |field| match cell(field) {
-            None => Ok(None),
-            Some(text) => match cells::fen(text) {
-                Some(fen) if fen >= 0 => Ok(Some(fen)),
-                _ => Err("amount-unreadable"),
-            },
-        };
-        let is_fund = header.layout.kind() == BillKind::Fund;
-        // In refund bills the first column may be the time of the payment, so the refund's own time counts.
-        let time_field = if header.layout.kind() == BillKind::Refund { Field::RefundAppliedAt } else { Field::Time };
-        let occurred = cell(time_field).and_then(cells::time).ok_or("time-unreadable")?;
-        let direction = match (is_fund, cell(Field::Direction)) {
-            (false, _) => None,
-            (true, Some("收入")) => Some("in"),
-            (true, Some("支出")) => Some("out"),
-            (true, _) => return Err("direction-unknown"),
-        };
-        let fee_e6 = match cell(Field::Fee) {
-            None => None,
-            Some(text) => Some(cells::millionths(text).ok_or("amount-unreadable")?),
-        };
-        let amount_fen = money(Field::Amount)?;
-        if amount_fen.is_none() {
-            return Err("amount-unreadable");
-        }
-        let rate = cell(Field::Rate);
-        let rate_e8 = rate.and_then(cells::rate_e8);
-        let is_refund = cell(Field::State) == Some("REFUND");
-        let coupon_refund_fen = money(Field::CouponRefund)?;
-        let is_fund_refund = is_fund
-            && [Field::BusinessName, Field::BusinessKind].into_iter().filter_map(cell).any(|s| s.contains("退款"));
-        let (channel_trade_no, channel_refund_no) = match (is_fund, is_fund_refund) {
-            (false, _) => (cell(Field::TradeNo), unless_zero(Field::RefundNo)),
-            // On refund rows the business number is the refund and the flow number the original payment.
-            (true, true) => (cell(Field::FlowNo), cell(Field::BusinessNo)),
-            (true, false) => (cell(Field::BusinessNo), None),
-        };
-        Ok(Self {
-            occurred,
-            mch_id: cell(Field::MchId),
-            sub_mch_id: unless_zero(Field::SubMchId),
-            out_trade_no: cell(if is_fund { Field::Voucher } else { Field::OutTradeNo }),
-            channel_trade_no,
-            out_refund_no: unless_zero(Field::OutRefundNo),
-            channel_refund_no,
-            trade_kind: cell(if is_fund { Field::BusinessKind } else { Field::Kind }),
-            state: cell(if is_fund { Field::BusinessName } else { Field::State }),
-            refund_state: cell(Field::RefundState),
-            amount_fen,
-            order_fen: money(Field::Order)?,
-            refund_fen: money(Field::Refund)?,
-            coupon_fen: if is_refund { coupon_refund_fen } else { money(Field::Coupon)? },
-            coupon_refund_fen,
-            refund_applied_fen: money(Field::RefundApplied)?,
-            fee_e6,
-            rate_e8,
-            is_rate_unreadable: rate.is_some() && rate_e8.is_none(),
-            currency: if is_fund { Some("CNY") } else { cell(Field::Currency) },
-            direction,
-            balance_fen: money(Field::Balance)?,
-            payer: cell(Field::Payer),
-            app_id: cell(Field::AppId),
-            bank: cell(Field::Bank),
-            device: cell(Field::Device),
-            applicant: cell(Field::Applicant),
-            goods: cell(Field::Goods),
-            note: cell(Field::Note),
-        })
-    }
+/// How a line is handed on: the line, or the closed code of why it cannot be read.
+pub(super) type Each<'a, E> = &'a mut dyn FnMut(u64, Result<&Line<'_>, &'static str>) -> Result<(), E>;
 
+impl<'a> Line<'a> {
     /// The numbers that a spreadsheet may have destroyed.
     pub(super) fn identifiers(&self) -> [(&'static str, Option<&'a str>); 5] {
         [
@@ -172,27 +114,52 @@ impl<'a> Parsed<'a> {
         ]
     }
 
+    /// A number that equal lines share, whatever copy of the bill they stand in. Not for evidence: only to notice
+    /// that two files are copies of one bill.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut mixed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut mix = |word: u64| {
+            mixed = (mixed.rotate_left(5) ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
+            mixed ^= mixed >> 32;
+        };
+        for text in [self.channel_trade_no, self.channel_refund_no, self.out_trade_no, self.out_refund_no] {
+            let bytes = text.unwrap_or_default().as_bytes();
+            mix(bytes.len() as u64);
+            let (words, rest) = bytes.as_chunks::<8>();
+            words.iter().for_each(|w| mix(u64::from_le_bytes(*w)));
+            mix(rest.iter().fold(0, |n, b| n << 8 | u64::from(*b)));
+        }
+        for number in [self.amount_fen, self.refund_fen, self.fee_e6, self.balance_fen] {
+            mix(number.unwrap_or(-1) as u64);
+        }
+        mix(self.occurred.map_or(0, |t| t.and_utc().timestamp() as u64));
+        mixed
+    }
+
     /// Appends the line as a row.
     pub(super) fn push(&self, frame: &Frame<'_>, line_no: u64, batch: &mut RawBatch) {
-        let text = |s: Option<&'a str>| s.map_or(RawValue::Null, RawValue::Text);
+        fn text(s: Option<&str>) -> RawValue<'_> {
+            s.map_or(RawValue::Null, RawValue::Text)
+        }
         let int = |n: Option<i64>| n.map_or(RawValue::Null, RawValue::Int);
-        let shared = |s| match s {
-            Some(s) => RawValue::Text(s),
-            None => RawValue::Null,
-        };
-        // China has had no daylight saving since 1992, before any of these platforms.
-        let occurred_at = self.occurred.format("%Y-%m-%dT%H:%M:%S+08:00").to_string();
+        let mut instant = [0; 25];
+        let occurred_at = self.occurred.map(|t| cells::instant(t, &mut instant));
+        let own_day = self.occurred.filter(|_| frame.is_of_several_days).map(|t| t.date().to_string());
         let rate = self.rate_e8.map(cells::rate_text);
         let fee_fen = self.fee_e6.filter(|fee| *fee >= 0 && fee % 10_000 == 0).map(|fee| fee / 10_000);
-        let row = [
+        let direction = self.direction.map(|d| match d {
+            Direction::In => "in",
+            Direction::Out => "out",
+        });
+        let row: [RawValue<'_>; 32] = [
             RawValue::Text(frame.bill_ref),
             int(i64::try_from(line_no).ok()),
-            RawValue::Text("wechat"),
+            RawValue::Text(frame.platform.word()),
             RawValue::Text(frame.kind.word()),
-            shared(self.mch_id.or(frame.mch_id)),
+            text(self.mch_id.or(frame.mch_id)),
             text(self.sub_mch_id),
-            shared(frame.bill_on),
-            RawValue::Text(&occurred_at),
+            text(own_day.as_deref().or(frame.bill_on)),
+            text(occurred_at),
             text(self.out_trade_no),
             text(self.channel_trade_no),
             text(self.out_refund_no),
@@ -206,9 +173,9 @@ impl<'a> Parsed<'a> {
             int(self.coupon_fen),
             int(self.fee_e6),
             int(fee_fen),
-            shared(rate.as_deref()),
+            text(rate.as_deref()),
             text(self.currency),
-            text(self.direction),
+            text(direction),
             int(self.balance_fen),
             text(self.payer),
             text(self.app_id),

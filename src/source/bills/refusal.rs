@@ -11,10 +11,6 @@ pub enum Refusal {
     PersonalWechat,
     /// Alipay's export for a private person.
     PersonalAlipay,
-    /// A merchant bill of Alipay.
-    Alipay,
-    /// A transaction or settlement file of UnionPay.
-    UnionPay,
     /// A bill in WeChat's shape that an acquirer wrote.
     Relayed,
     /// A statement of WeChat Pay for other currencies.
@@ -23,16 +19,22 @@ pub enum Refusal {
     WechatB2b,
     /// A profit-sharing bill.
     WechatSharing,
-    /// A WeChat trade bill of a type without a verified layout.
-    Layout(&'static str),
-    /// A WeChat bill that lacks a column the totals need.
+    /// Another bill of Alipay than the four that are read.
+    AlipayOther,
+    /// A file of an acquirer, not of a merchant.
+    Institution,
+    /// An answer that lists encrypted bills of second-level merchants.
+    EncryptedList,
+    /// Bills of different forms joined into one file.
+    Joined,
+    /// A bill that lacks a column the totals need.
     MissingColumn(&'static str),
     /// An answer of the interface saved as if it were a bill, with the code it holds.
     ApiError(String),
-    /// gzip.
-    Gzip,
-    /// A zip archive, which an `.xlsx` workbook is too.
-    Zip,
+    /// An archive that is not unpacked, with the reason.
+    Archive(&'static str),
+    /// A workbook.
+    Workbook,
     /// Nothing this program knows.
     Unknown,
 }
@@ -42,17 +44,18 @@ impl fmt::Display for Refusal {
         match self {
             Self::PersonalWechat => f.write_str("a private person's WeChat export, not a merchant's bill"),
             Self::PersonalAlipay => f.write_str("a private person's Alipay export, not a merchant's bill"),
-            Self::Alipay => f.write_str("an Alipay bill, which is not read yet"),
-            Self::UnionPay => f.write_str("a UnionPay file, which is not read yet"),
             Self::Relayed => f.write_str("an acquirer's bill in WeChat's shape, not a file of WeChat Pay"),
             Self::WechatGlobal => f.write_str("a WeChat Pay statement for other currencies, which is not read"),
             Self::WechatB2b => f.write_str("a WeChat B2b payment bill, which is not read"),
             Self::WechatSharing => f.write_str("a WeChat profit-sharing bill, which is not read"),
-            Self::Layout(name) => write!(f, "a WeChat trade bill of a layout that is not read yet ({name})"),
-            Self::MissingColumn(name) => write!(f, "a WeChat bill without the column `{name}`"),
+            Self::AlipayOther => f.write_str("an Alipay bill of another kind, which is not read"),
+            Self::Institution => f.write_str("a UnionPay file for acquirers, not for merchants"),
+            Self::EncryptedList => f.write_str("a list of encrypted bills, not a bill"),
+            Self::Joined => f.write_str("several bills of different forms joined into one file"),
+            Self::MissingColumn(name) => write!(f, "a bill without the column `{name}`"),
             Self::ApiError(code) => write!(f, "an error answer of the interface (`{code}`), not a bill"),
-            Self::Gzip => f.write_str("compressed with gzip"),
-            Self::Zip => f.write_str("a zip archive or a workbook"),
+            Self::Archive(reason) => write!(f, "an archive that is not unpacked: {reason}"),
+            Self::Workbook => f.write_str("a workbook, not a bill file"),
             Self::Unknown => f.write_str("not a bill of any known form"),
         }
     }
@@ -66,11 +69,23 @@ impl Refusal {
                 "这是个人账单，含个人消费隐私且缺少商户字段：请从商户平台或接口下载商户账单，并且不要留存此文件。",
                 "It shows one person's private spending and lacks the merchant's fields: download the bill from the merchant portal or interface, and keep no copy of this file.",
             ),
-            Self::Alipay | Self::UnionPay => lang.pick(
-                "目前请把其内容整理为规范的 bills.csv 与 bill_lines.csv，用 `csv:目录` 载入。",
-                "For now bring its contents in as canonical `bills.csv` and `bill_lines.csv` with a source `csv:DIR`.",
+            Self::AlipayOther => lang.pick(
+                "请从支付宝下载业务明细（trade）或账务明细（signcustomer）账单。",
+                "Download the bill of type trade (业务明细) or signcustomer (账务明细) from Alipay.",
             ),
-            Self::Relayed | Self::WechatGlobal | Self::WechatB2b | Self::WechatSharing | Self::Layout(_) => lang.pick(
+            Self::Institution => lang.pick(
+                "请从银联商户服务下载商户对账文件（INN…ZM_商户号）。",
+                "Download the merchant's own file (INN…ZM_ and the merchant number) from UnionPay.",
+            ),
+            Self::EncryptedList => lang.pick(
+                "请先按微信支付文档用商户私钥解密各分片、按顺序合并，再载入明文账单。",
+                "Decrypt its parts with the merchant's private key as WeChat Pay describes, join them in order, then bring in the plain bill.",
+            ),
+            Self::Joined => lang.pick(
+                "请把各账单作为单独的文件放入。",
+                "Bring each bill in as a file of its own.",
+            ),
+            Self::Relayed | Self::WechatGlobal | Self::WechatB2b | Self::WechatSharing => lang.pick(
                 "请改从微信支付下载 ALL 类型的交易账单或资金账单。",
                 "Download the trade bill of type ALL, or the fund-flow bill, from WeChat Pay itself.",
             ),
@@ -83,10 +98,13 @@ impl Refusal {
                 "That day had no trade, so there is no bill: move the file out of the glob of [[bills]] and keep it as evidence.",
             ),
             Self::ApiError(_) => lang.pick("请重新下载该日账单。", "Download the bill of that day again."),
-            Self::Gzip => lang.pick("请先用 gunzip 解压。", "Unpack it with gunzip first."),
-            Self::Zip => lang.pick(
-                "请先解压；若是 .xlsx 工作簿，请下载 CSV 格式的原始账单。",
-                "Unpack it first; if it is an .xlsx workbook, download the original bill as CSV.",
+            Self::Archive(_) => lang.pick(
+                "请重新下载该账单；若完好，请自行解压后放入其中的账单文件。",
+                "Download the bill again; if it is sound, unpack it yourself and bring in the bill files it holds.",
+            ),
+            Self::Workbook => lang.pick(
+                "请下载 CSV 格式的原始账单。",
+                "Download the original bill as CSV.",
             ),
             Self::Unknown => lang.pick(
                 "请检查 case.toml 中 [[bills]] 的 glob 是否只匹配账单文件。",
@@ -97,14 +115,19 @@ impl Refusal {
     }
 }
 
+/// The kind of archive that some bytes begin.
+pub(super) fn archive_of(start: &[u8]) -> Option<&'static str> {
+    if start.starts_with(&[0x1f, 0x8b]) {
+        Some("gzip")
+    } else if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
+        Some("zip")
+    } else {
+        None
+    }
+}
+
 /// What the first bytes of a file that has no known header say it is.
 pub(super) fn of_start(start: &[u8]) -> Refusal {
-    if start.starts_with(&[0x1f, 0x8b]) {
-        return Refusal::Gzip;
-    }
-    if start.starts_with(b"PK\x03\x04") {
-        return Refusal::Zip;
-    }
     let decoded;
     let text = match std::str::from_utf8(start) {
         Ok(text) => text,
@@ -127,20 +150,14 @@ pub(super) fn of_start(start: &[u8]) -> Refusal {
     {
         Refusal::PersonalAlipay
     } else if text.starts_with("#支付宝") {
-        Refusal::Alipay
-    } else if text.contains("中国银联全渠道商户交易汇总表") || is_unionpay_line(start) {
-        Refusal::UnionPay
+        Refusal::AlipayOther
+    } else if text.starts_with('{') && text.contains("\"download_bill_list\"") {
+        Refusal::EncryptedList
     } else if text.starts_with("<xml") || text.starts_with('{') {
         api_error(text).map_or(Refusal::Unknown, Refusal::ApiError)
     } else {
         Refusal::Unknown
     }
-}
-
-/// Fixed-length lines of 607 or 608 bytes (or 339) that begin with a code and a blank.
-fn is_unionpay_line(start: &[u8]) -> bool {
-    let length = start.iter().position(|b| *b == b'\n').map(|n| if n > 0 && start[n - 1] == b'\r' { n - 1 } else { n });
-    matches!(length, Some(339 | 606..=608)) && start[0].is_ascii_alphanumeric() && start[3] == b' '
 }
 
 /// The code an error answer holds: a word, nothing of the rest.

@@ -5,6 +5,7 @@
 //! and nothing is guessed.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use crate::rows::{RawColumn, RawValue};
 use crate::source::civil::{push_day, push_time};
@@ -30,6 +31,8 @@ pub(super) enum Layout {
     Time,
     Timestamp,
     TimestampTz,
+    Inet,
+    Cidr,
 }
 
 impl Layout {
@@ -44,8 +47,10 @@ impl Layout {
             26 => Self::Oid,
             // name, text, json, unknown, bpchar, varchar
             19 | 25 | 114 | 705 | 1042 | 1043 => Self::Text,
+            650 => Self::Cidr,
             700 => Self::Float4,
             701 => Self::Float8,
+            869 => Self::Inet,
             1082 => Self::Date,
             1083 => Self::Time,
             1114 => Self::Timestamp,
@@ -98,6 +103,10 @@ impl Layout {
                 push_time(scratch, u64::try_from(i64::from_be_bytes(fixed(bytes)?)).ok()?);
                 column.push(RawValue::Text(scratch));
             }
+            Self::Inet | Self::Cidr => {
+                address(bytes, self == Self::Cidr, scratch)?;
+                column.push(RawValue::Text(scratch));
+            }
             Self::Timestamp | Self::TimestampTz => {
                 let is_finite = timestamp(i64::from_be_bytes(fixed(bytes)?), scratch);
                 if is_finite && self == Self::TimestampTz {
@@ -117,6 +126,21 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
 /// A database in SQL_ASCII may hold text that is not UTF-8; the mapping quarantines it.
 fn text(bytes: &[u8]) -> RawValue<'_> {
     std::str::from_utf8(bytes).map_or(RawValue::Bytes(bytes), RawValue::Text)
+}
+
+/// Family, bits of the mask, kind, length, bytes; the mask is printed where it does not name one host.
+fn address(bytes: &[u8], has_mask: bool, out: &mut String) -> Option<()> {
+    let [family, bits, _, length, address @ ..] = bytes else { return None };
+    let address: IpAddr = match (family, length) {
+        (2, 4) => fixed::<4>(address)?.into(),
+        (3, 16) => fixed::<16>(address)?.into(),
+        _ => return None,
+    };
+    let _ = write!(out, "{address}");
+    if has_mask || *bits != if address.is_ipv4() { 32 } else { 128 } {
+        let _ = write!(out, "/{bits}");
+    }
+    Some(())
 }
 
 /// Days after 2000-01-01; the two ends of the range mean infinity.
@@ -247,7 +271,7 @@ mod tests {
         /// Bytes that are no value of the type are refused, whatever they are.
         #[test]
         fn any_bytes(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {
-            for oid in [16, 17, 19, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1700, 2950, 3802] {
+            for oid in [650, 869, 16, 17, 19, 20, 21, 23, 26, 700, 701, 1082, 1083, 1114, 1184, 1700, 2950, 3802] {
                 let _ = Layout::of(oid).map(|layout| read(layout, &bytes));
             }
         }
