@@ -3,7 +3,7 @@
 //!
 //! Responsible for reading mapping files ([`Mapping`]), finding every mistake in them at once, turning
 //! [`RawBatch`](crate::rows::RawBatch)es into record batches of exactly the canonical schema ([`Converter`]), saying
-//! which rows could not be converted and why ([`Quarantined`]), and generating the statements by which the source
+//! which rows could not be converted and why ([`Quarantined`]), planning the raw tables ([`raw`]), and generating the statements by which the source
 //! itself counts and adds up what it gave ([`control_sql`]). Not responsible for running statements (`source`), for
 //! tokens and redaction of names (`pseudonym`), or for writing anything.
 //!
@@ -26,6 +26,7 @@ mod money;
 mod part;
 mod plan;
 pub mod preset;
+pub mod raw;
 mod reason;
 mod redact;
 mod select;

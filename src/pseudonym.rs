@@ -24,12 +24,13 @@ use crate::fsio;
 use crate::hint::Hint;
 use crate::model::{Exit, Lang};
 
-pub use apply::Pseudonymiser;
+pub use apply::{Pseudonymiser, mask};
 pub use keys::{KEY_FILES, Keys};
 pub use leak::{LeakHit, scan_batch, scan_bytes};
 pub use matcher::{IdentifierKind, Skipped, StaffMatcher, StaffMatcherBuilder};
-pub use redact::RedactionCounts;
+pub use redact::{RedactionCounts, Redactor};
 pub use roster::{RosterEntry, reidentify, roster};
+pub use secrets::is_secret_name;
 pub use token::{TokenKind, normalise, token};
 
 /// Keys could not be used, or a batch does not fit its dataset.

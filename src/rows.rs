@@ -73,6 +73,14 @@ impl RawColumn {
         }
     }
 
+    /// Bytes of text or bytes of the cell of a row; 0 for everything else.
+    pub fn bytes_at(&self, row_index: usize) -> usize {
+        match self.cells.get(row_index) {
+            Some(Cell::Text { start, end } | Cell::Bytes { start, end }) => end - start,
+            _ => 0,
+        }
+    }
+
     /// Number of cells.
     pub fn len(&self) -> usize {
         self.cells.len()

@@ -129,6 +129,29 @@ impl Class {
     }
 }
 
+/// Whose identifier a value of class [`Class::PerRow`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// A member of staff's, or nobody knows.
+    Staff,
+    /// A customer's.
+    Customer,
+    /// No person's.
+    Nobody,
+}
+
+impl Whose {
+    /// By the actor of the row. A word outside the vocabulary says nothing, so it counts as unknown.
+    pub fn of(actor: Option<&str>, vocabulary: &[&str]) -> Self {
+        match actor {
+            Some("customer" | "promoter") => Self::Customer,
+            None | Some("staff" | "unknown") => Self::Staff,
+            Some(word) if vocabulary.contains(&word) => Self::Nobody,
+            Some(_) => Self::Staff,
+        }
+    }
+}
+
 /// One column of a dataset.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {

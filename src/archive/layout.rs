@@ -13,6 +13,9 @@ pub(crate) const DOCUMENT: &str = "data/docs/archive-format.md";
 /// Prefix of folders in which a seal is under way; nothing under this prefix is an archive.
 pub(crate) const SEALING_PREFIX: &str = ".sealing-";
 
+/// What ids of raw tables begin with; no canonical dataset is called so.
+pub(crate) const RAW_PREFIX: &str = "raw_";
+
 pub(crate) const FILES_MAX: usize = 100_000;
 pub(crate) const TABLES_MAX: usize = 1_000;
 pub(crate) const COLUMNS_MAX: usize = 1_000;

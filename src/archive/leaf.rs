@@ -466,6 +466,7 @@ mod tests {
             unit: None,
             is_signed: false,
             vocabulary: None,
+            source: None,
         }
     }
 

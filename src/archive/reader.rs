@@ -28,6 +28,11 @@ pub struct TableInfo {
 }
 
 impl TableInfo {
+    /// Whether it is a source table as it stood, not a canonical dataset.
+    pub fn is_raw(&self) -> bool {
+        self.name.starts_with(layout::RAW_PREFIX)
+    }
+
     /// Arrow schema of the rows.
     pub fn arrow_schema(&self) -> SchemaRef {
         self.schema.spec.arrow_schema()

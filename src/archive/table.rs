@@ -67,6 +67,18 @@ pub struct TableSummary {
     pub(crate) files: Vec<(String, Written)>,
 }
 
+impl TableSummary {
+    /// Name of the identity class of a column, as the schema document says it.
+    pub fn class_of(&self, column: &str) -> Option<&str> {
+        self.schema.spec.columns.iter().find(|c| c.name == column).map(|c| c.class.as_str())
+    }
+
+    /// Whether the table has a key.
+    pub fn has_key(&self) -> bool {
+        !self.schema.spec.key.is_empty()
+    }
+}
+
 impl TableWriter {
     pub(crate) fn new(root: PathBuf, archive_id: &str, spec: TableSpec, seed: &Secret) -> Result<Self, Error> {
         spec.validate()?;

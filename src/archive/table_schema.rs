@@ -118,6 +118,8 @@ pub struct ColumnSpec {
     pub is_signed: bool,
     /// Closed vocabulary.
     pub vocabulary: Option<Vec<String>>,
+    /// For a column of a raw table: its name and declared type in the source (the type may be empty).
+    pub source: Option<(String, String)>,
 }
 
 /// One table as it is written.
@@ -155,6 +157,7 @@ impl TableSpec {
                 unit: c.unit().map(Into::into),
                 is_signed: c.is_signed(),
                 vocabulary: c.vocabulary.map(|v| v.iter().map(|w| (*w).to_owned()).collect()),
+                source: None,
             })
             .collect();
         Self {
@@ -207,7 +210,7 @@ impl TableSpec {
             if !seen.insert(&c.name) {
                 return Err(Error::Twice { name: c.name.clone() });
             }
-            if c.ty == LeafType::DatetimeLocal && !self.name.starts_with("raw_") {
+            if c.ty == LeafType::DatetimeLocal && !self.name.starts_with(layout::RAW_PREFIX) {
                 return Err(Error::Name { name: c.name.clone(), what: "local time column (only in raw tables)" });
             }
         }
@@ -271,6 +274,10 @@ impl TableSchema {
                 }
                 if let Some(words) = &c.vocabulary {
                     m.insert("vocabulary".into(), json!(words));
+                }
+                if let Some((name, ty)) = &c.source {
+                    m.insert("sourceName".into(), json!(name));
+                    m.insert("sourceType".into(), json!(ty));
                 }
                 Value::Object(m)
             })
@@ -358,6 +365,10 @@ fn column_from(m: &Map<String, Value>) -> Result<ColumnSpec, String> {
             None => None,
             Some(Value::Array(list)) => Some(texts(list)?),
             Some(_) => return Err("`vocabulary` is not a list".into()),
+        },
+        source: match m.text_or_null("sourceName")? {
+            None => None,
+            Some(name) => Some((name.into(), m.text_or_null("sourceType")?.unwrap_or_default().into())),
         },
     })
 }

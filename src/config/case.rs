@@ -188,6 +188,8 @@ pub struct Case {
     pub migration: Option<ProjectRow>,
     /// Datasets and columns in which a leak hit is accepted, each with the reason (stands in the statement).
     pub leak_exceptions: Vec<LeakException>,
+    /// Whether the tables that mappings read are archived as well, column for column.
+    pub keeps_raw: bool,
 }
 
 /// A column that may hold what looks like a staff identifier.
@@ -257,8 +259,8 @@ impl Case {
             deregistration: None,
             migration: None,
             leak_exceptions: leak_exceptions(root),
+            keeps_raw: keeps_raw(c),
         };
-        layers(c);
         let mut value = value;
         if let Some(project) = root.opt_table("project") {
             value.deregistration = project.opt_table("deregistration").map(|t| project_row(&t, "dereg_projects"));
@@ -276,12 +278,19 @@ pub fn is_plausible(at: DateTime<Utc>) -> bool {
     (1990..2200).contains(&chrono::Datelike::year(&at))
 }
 
-fn layers(c: &Reader<'_>) {
-    for layer in c.text_list("layers") {
-        if layer != "canonical" {
-            c.problem_at("layers", format!("layer `{layer}` is not available in this version; accepted: canonical"));
-        }
+/// Whether the raw layer is kept: `layers`, by default both. Without the canonical layer there is nothing to check.
+fn keeps_raw(c: &Reader<'_>) -> bool {
+    if !c.has("layers") {
+        return true;
     }
+    let layers = c.text_list("layers");
+    for layer in layers.iter().filter(|l| !["canonical", "raw"].contains(&l.as_str())) {
+        c.problem_at("layers", format!("layer `{layer}` does not exist; accepted: canonical, raw"));
+    }
+    if !layers.iter().any(|l| l == "canonical") {
+        c.problem_at("layers", "`layers` must name `canonical`, which policies read; accepted: canonical, raw");
+    }
+    layers.iter().any(|l| l == "raw")
 }
 
 fn stream(c: &Reader<'_>) -> String {
@@ -399,7 +408,8 @@ fn leak_exceptions(root: &Reader<'_>) -> Vec<LeakException> {
         let exception =
             LeakException { dataset: e.text("dataset"), column: e.text("column"), reason: e.text("reason") };
         let known = schema::dataset(&exception.dataset).and_then(|d| d.column(&exception.column));
-        if known.is_none() {
+        // Columns of raw tables are known only when the database is open.
+        if known.is_none() && !exception.dataset.starts_with("raw_") {
             e.problem(format!("no column `{}` in dataset `{}`", exception.column, exception.dataset));
         }
         e.finish();

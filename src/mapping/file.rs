@@ -15,6 +15,7 @@ use super::Error;
 use super::conversion::{EnumMap, Kind, OnUnknown, ZoneRef, zone};
 use super::lint::{PartContext, Target, enum_targets, read_part, with_table};
 use super::part::{Part, matcher};
+use super::raw::{RawRule, read_rule};
 use super::select::{expand, fill, is_prefix};
 
 /// What kind of value a parameter takes.
@@ -46,6 +47,9 @@ pub struct Mapping {
     params: BTreeMap<String, Param>,
     parts: Vec<Part>,
     absent: BTreeMap<String, String>,
+    /// Rules for raw tables, by table name.
+    raw: BTreeMap<String, RawRule>,
+    raw_template: BTreeMap<String, RawRule>,
 }
 
 /// Every mistake of a mapping file; none when it is good.
@@ -98,6 +102,8 @@ impl Mapping {
             params,
             parts: Vec::new(),
             absent: BTreeMap::new(),
+            raw: BTreeMap::new(),
+            raw_template: BTreeMap::new(),
         };
         if let Some(head) = root.table("mapping") {
             mapping.read_head(&head, &names, &prefixes);
@@ -141,6 +147,7 @@ impl Mapping {
         }
         mapping.parts = parts;
         mapping.read_absent(root);
+        mapping.read_raw(root, &prefixes);
         root.finish();
         mapping
     }
@@ -208,6 +215,25 @@ impl Mapping {
             }
             self.absent.insert(name, why);
         }
+    }
+
+    fn read_raw(&mut self, root: &Reader<'_>, prefixes: &BTreeMap<String, String>) {
+        let Some(table) = root.opt_table("raw") else { return };
+        for name in table.keys() {
+            let Some(reader) = table.opt_table(&name) else { continue };
+            let rule = read_rule(&reader);
+            let mut problems = Vec::new();
+            let mut filled = String::new();
+            fill(&name, prefixes, &mut filled, &mut problems);
+            problems.into_iter().for_each(|problem| table.problem_at(&name, problem));
+            self.raw.insert(filled, rule.clone());
+            self.raw_template.insert(name, rule);
+        }
+    }
+
+    /// Rules for tables of the raw layer, by table name.
+    pub fn raw(&self) -> &BTreeMap<String, RawRule> {
+        &self.raw
     }
 
     /// Id of the mapping.
@@ -348,6 +374,7 @@ impl Mapping {
             out
         };
         bound.requires = self.requires_template.iter().map(|(t, c)| (filled(t), c.clone())).collect();
+        bound.raw = self.raw_template.iter().map(|(t, rule)| (filled(t), rule.clone())).collect();
         let names: BTreeSet<String> = values.keys().cloned().collect();
         for part in &mut bound.parts {
             let source = part.text_for(engine).ok_or_else(|| Error::NoStatement {

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::model::Engine;
 
-fn dialect(engine: Engine) -> &'static dyn Dialect {
+pub(super) fn dialect(engine: Engine) -> &'static dyn Dialect {
     match engine {
         Engine::MySql => &MySqlDialect {},
         Engine::Postgres => &PostgreSqlDialect {},

@@ -55,11 +55,11 @@ pub async fn report(env: &Env, dir: &Path, kind: Option<CaseKind>, languages: &[
     let archive = Archive::open(&archive_path)?;
     let spill = tempfile::tempdir().map_err(|e| fsio::Error::io("create", std::env::temp_dir(), e))?;
     let session = Session::new(&Limits::in_dir(spill.path().to_owned()))?;
-    for table in archive.tables() {
+    for table in archive.tables().iter().filter(|t| !t.is_raw()) {
         session.add_parquet(&table.name, &table.files, table.arrow_schema(), None).await?;
     }
     let as_of = assessment.as_of.parse().unwrap_or(case.as_of);
-    let mut tables: BTreeSet<String> = archive.tables().iter().map(|t| t.name.clone()).collect();
+    let mut tables: BTreeSet<String> = archive.tables().iter().filter(|t| !t.is_raw()).map(|t| t.name.clone()).collect();
     // The same queries as the check's: the assessment carries the pack it was made with.
     let pack = Pack::load(&assessment_path.join("inputs/pack"))?;
     for derived in pack.derived() {
@@ -185,7 +185,7 @@ fn archive_facts(archive: &Archive, folder: &str, verified: &VerifyReport) -> Re
             .zip(verified.lines(Lang::En))
             .map(|(zh, en)| Bilingual { zh, en })
             .collect(),
-        tables: archive.tables().iter().map(|t| TableRows { name: t.name.clone(), rows: t.rows }).collect(),
+        tables: archive.tables().iter().map(|t| TableRows { name: t.name.clone(), rows: t.rows, is_raw: t.is_raw() }).collect(),
         reconciliation: completeness(&reconciliation),
     })
 }

@@ -11,6 +11,7 @@ pub(super) mod flow;
 mod gate;
 pub(super) mod pace;
 pub(super) mod plan;
+mod raw;
 pub(super) mod staff;
 
 use std::collections::BTreeMap;
@@ -26,13 +27,14 @@ use crate::config::Case;
 use crate::crypto;
 use crate::model::{Engine, Exit, Lang};
 use crate::progress::Stage;
-use crate::pseudonym::{Keys, Pseudonymiser, scan_bytes};
+use crate::pseudonym::{Keys, scan_bytes};
 use crate::schema::{self, Class, Dataset};
 use account::Account;
 use flow::Flow;
 pub use pace::Limits;
 use pace::Pace;
 use plan::Plan;
+use raw::RawPlan;
 
 /// How to seal.
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,7 +99,10 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     }
     plan.name_tables(&tables)?;
     let mut account = Account::start(case, &plan, &databases, tables)?;
-    let matcher = Arc::new(staff::identifiers(env, case, &plan, &mut databases, &pseudonym_keys, &pace).await?);
+    let raw = RawPlan::of(case, &plan, &account, &mut databases).await?;
+    account.expect_raw(&raw);
+    let all = (&plan, &raw);
+    let matcher = Arc::new(staff::identifiers(env, case, all, &mut databases, &pseudonym_keys, &pace).await?);
 
     account.not_searched(matcher.skipped());
     let chain_path = case.dir.join("chain.json");
@@ -116,7 +121,7 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
         coverage: (start_of(case, coverage.0), start_of(case, coverage.1)),
         zone: case.zone,
         is_draft,
-        pseudonymisation: pseudonymisation(&pseudonym_keys, &plan),
+        pseudonymisation: pseudonymisation(&pseudonym_keys, &plan, &raw),
         producer: producer(env),
         keyring: BagSpec::keyring_of(&keyring),
         extra: extra(case),
@@ -126,8 +131,7 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
 
     let total: u64 = account.expected_rows();
     let task: Arc<dyn crate::progress::Task> = Arc::from(env.progress.start(Stage::Extract, Some(total)));
-    let pseudonymiser = Pseudonymiser::new(&pseudonym_keys, Arc::clone(&matcher));
-    let mut flow = Flow::new(env, case, &plan, &bag, &pseudonym_keys, pseudonymiser, Arc::clone(&task), pace)?;
+    let mut flow = Flow::new(env, case, all, &bag, &pseudonym_keys, Arc::clone(&matcher), Arc::clone(&task), pace)?;
     for (name, feeds) in &plan.feeds {
         let Some(dataset) = schema::dataset(name) else { continue };
         // Counted rows join the register of the same name, so it goes last.
@@ -143,10 +147,11 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let register = plan.feeds.get("record_inventory").unwrap_or(&empty);
     flow.inventory(register, &mut databases, &mut account).await?;
     flow.loaded_files(&mut databases, &mut account).await?;
+    flow.raw_tables(&mut databases, &mut account).await?;
     let (tables, redactions) = flow.finish()?;
     drop(task);
 
-    for table in tables.iter().filter(|t| !t.is_key_unique && t.rows > 0) {
+    for table in tables.iter().filter(|t| !t.is_key_unique && t.has_key() && t.rows > 0) {
         env.notices.tell(match env.lang {
             Lang::Zh => format!("数据集 {} 的主键有重复；重复行已原样保留", table.name),
             Lang::En => format!("the key of dataset {} repeats; the rows are kept as they are", table.name),
@@ -179,7 +184,7 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     }
     account.reconcile()?;
     let list = places::out(case).join("leak-hits.txt");
-    let accepted = gate::scan(env, &matcher, &plan, &tables, &case.leak_exceptions, &list)?;
+    let accepted = gate::scan(env, &matcher, &tables, &case.leak_exceptions, &list)?;
     account.accepted_leaks(&accepted, &case.leak_exceptions);
 
     let reconciliation = account.reconciliation(case, &tables);
@@ -192,7 +197,7 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     }
     bag.add_file("data/custody/custody.jsonl", &custody)?;
     bag.add_file("data/custody/reconciliation.json", &reconciliation)?;
-    let closing = Closing { control_totals: account.control_totals(), readme: readme(&plan, &account) };
+    let closing = Closing { control_totals: account.control_totals(), readme: readme(&plan, &raw, &account) };
     let signers = Signers { statement: &signing.producer, checkpoint: &signing.checkpoint };
     let task = env.progress.start(Stage::Seal, None);
     let cancel = env.cancel.clone();
@@ -285,8 +290,8 @@ fn producer(env: &Env) -> Producer {
 }
 
 /// Scheme, key ids and the columns that were replaced or masked; never a key.
-fn pseudonymisation(keys: &Keys, plan: &Plan) -> Value {
-    let mut columns: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+fn pseudonymisation(keys: &Keys, plan: &Plan, raw: &RawPlan) -> Value {
+    let mut columns: BTreeMap<&str, Vec<String>> = raw.treated();
     for name in plan.feeds.keys() {
         let Some(dataset) = schema::dataset(name) else { continue };
         let raised = plan.raised(name);
@@ -332,7 +337,7 @@ fn extra(case: &Case) -> Map<String, Value> {
     extra
 }
 
-fn readme(plan: &Plan, account: &Account) -> ReadmeFacts {
+fn readme(plan: &Plan, raw: &RawPlan, account: &Account) -> ReadmeFacts {
     let mut masked = Vec::new();
     for name in plan.feeds.keys() {
         let Some(dataset) = schema::dataset(name) else { continue };
@@ -340,6 +345,8 @@ fn readme(plan: &Plan, account: &Account) -> ReadmeFacts {
         let columns = dataset.columns.iter().filter(|c| raised.class_of(c).is_replaced());
         masked.extend(columns.map(|c| format!("{name}.{}", c.name)));
     }
+    // Free text of raw tables is listed in the statement; here it would bury the rest.
+    masked.extend(raw.treated().into_iter().filter(|(treatment, _)| *treatment != "redacted").flat_map(|(_, c)| c));
     ReadmeFacts {
         retention_until: None,
         masked,
@@ -380,6 +387,7 @@ fn answer(env: &Env, sealed: &Sealed, account: &Account, is_draft: bool) -> Answ
             "sequence": sealed.sequence,
             "draft": is_draft,
             "rows": account.rows_written(),
+            "raw_rows": account.raw_rows(),
             "quarantined": quarantined,
         }),
         exit: if quarantined > 0 { Exit::Incomplete } else { Exit::Success },

@@ -9,10 +9,10 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta};
 use zeroize::Zeroize;
 
 use super::matcher::StaffMatcher;
-use super::redact::{self, RedactionCounts};
+use super::redact::{self, RedactionCounts, Redactor};
 use super::token::TokenKind;
 use super::{Error, Keys};
-use crate::schema::{Class, Column, ColumnType, Dataset, Raised};
+use crate::schema::{Class, Column, ColumnType, Dataset, Raised, Whose};
 
 /// Values of a kind whose tokens are remembered.
 const CACHE_MAX: usize = 1 << 16;
@@ -152,7 +152,7 @@ impl Pseudonymiser {
         cache.0.get(value).map_or("", String::as_str)
     }
 
-    fn redacted(&mut self, dataset: &'static str, column: &'static str, texts: &StringArray) -> Option<StringArray> {
+    fn redacted(&mut self, dataset: &str, column: &str, texts: &StringArray) -> Option<StringArray> {
         let counts = self.counts.of(dataset, column);
         let mut out: Option<StringBuilder> = None;
         for (row, text) in texts.iter().enumerate() {
@@ -189,25 +189,33 @@ impl Pseudonymiser {
         out
     }
 
+    /// The token of a value.
+    pub fn token(&mut self, kind: TokenKind, value: &str) -> &str {
+        self.cached(kind, value)
+    }
+
+    /// Redacts the texts of a column of any table.
+    pub fn redactor(&mut self, table: &str, column: &str) -> Redactor<'_> {
+        Redactor { matcher: &self.matcher, counts: self.counts.of(table, column) }
+    }
+
     /// Spans replaced in free text so far.
     pub fn counts(&self) -> &RedactionCounts {
         &self.counts
     }
 }
 
-/// Whose token a value becomes, by the actor of its row (see [`Class::PerRow`]). A word outside the vocabulary says
-/// nothing, so it counts as unknown.
+/// Whose token a value becomes, by the actor of its row (see [`Class::PerRow`]).
 fn kind_of_actor(actor: Option<&str>, vocabulary: &[&str]) -> Option<TokenKind> {
-    match actor {
-        Some("customer" | "promoter") => Some(TokenKind::Customer),
-        None | Some("staff" | "unknown") => Some(TokenKind::Staff),
-        Some(word) if vocabulary.contains(&word) => None,
-        Some(_) => Some(TokenKind::Staff),
+    match Whose::of(actor, vocabulary) {
+        Whose::Staff => Some(TokenKind::Staff),
+        Whose::Customer => Some(TokenKind::Customer),
+        Whose::Nobody => None,
     }
 }
 
 /// The first character, then an asterisk for every letter and digit; marks and blanks keep the shape.
-pub(super) fn mask(text: &str) -> String {
+pub fn mask(text: &str) -> String {
     let mut is_first = true;
     text.chars()
         .map(|c| match c.is_alphanumeric() {

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
 use super::matcher::{Candidate, IdentifierKind, StaffMatcher};
-use crate::schema::{Class, Dataset, Raised};
 
 /// Raw identifiers found where none may be. Never says which.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,30 +21,52 @@ pub struct LeakHit {
     pub count: u64,
 }
 
-/// Searches every text column of a decoded batch. Names count in free text only (also where a mapping made a column
-/// that); everything else counts everywhere.
-pub fn scan_batch(matcher: &StaffMatcher, dataset: &Dataset, raised: &Raised, batch: &RecordBatch) -> Vec<LeakHit> {
+/// Searches every column of texts or bytes of a decoded batch. Names count in free text only, which `is_free_text`
+/// tells by the column's name; everything else counts everywhere.
+pub fn scan_batch(
+    matcher: &StaffMatcher,
+    table: &str,
+    is_free_text: &dyn Fn(&str) -> bool,
+    batch: &RecordBatch,
+) -> Vec<LeakHit> {
     let mut hits = Vec::new();
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let is_free_text = is_free_text(field.name());
         let texts = match array.data_type() {
             DataType::Utf8 => array.as_string::<i32>().clone(),
+            DataType::Binary => {
+                for (kind, count) in scan_bytes_column(matcher, array.as_binary(), is_free_text) {
+                    hits.push(hit(table, field.name(), kind, count));
+                }
+                continue;
+            }
             DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => match cast(array, &DataType::Utf8) {
                 Ok(cast) => cast.as_string::<i32>().clone(),
                 Err(_) => continue,
             },
             _ => continue,
         };
-        let is_free_text = dataset.column(field.name()).is_some_and(|c| raised.class_of(c) == Class::FreeText);
         for (kind, count) in scan_column(matcher, &texts, is_free_text) {
-            hits.push(LeakHit {
-                dataset: dataset.name.to_owned(),
-                column: field.name().clone(),
-                kind: kind.word(),
-                count,
-            });
+            hits.push(hit(table, field.name(), kind, count));
         }
     }
     hits
+}
+
+fn hit(table: &str, column: &str, kind: IdentifierKind, count: u64) -> LeakHit {
+    LeakHit { dataset: table.to_owned(), column: column.to_owned(), kind: kind.word(), count }
+}
+
+fn scan_bytes_column(
+    matcher: &StaffMatcher,
+    values: &BinaryArray,
+    is_free_text: bool,
+) -> BTreeMap<IdentifierKind, u64> {
+    let mut counts = BTreeMap::new();
+    for found in values.iter().flatten().flat_map(|value| matcher.hits(value, is_free_text)) {
+        *counts.entry(found.kind).or_default() += 1;
+    }
+    counts
 }
 
 /// Searches the bytes of a file that is no table; names do not count, because a signer's name may stand there.

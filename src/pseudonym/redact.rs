@@ -22,12 +22,14 @@ pub(super) struct Span {
 
 /// Spans replaced, by dataset, column and kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RedactionCounts(BTreeMap<(&'static str, &'static str), BTreeMap<&'static str, u64>>);
+pub struct RedactionCounts(BTreeMap<(String, String), BTreeMap<&'static str, u64>>);
 
 impl RedactionCounts {
     /// Dataset, column, kind and number of spans, in name order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, u64)> + '_ {
-        self.0.iter().flat_map(|((dataset, column), kinds)| kinds.iter().map(move |(k, n)| (*dataset, *column, *k, *n)))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &'static str, u64)> + '_ {
+        self.0.iter().flat_map(|((dataset, column), kinds)| {
+            kinds.iter().map(move |(kind, n)| (dataset.as_str(), column.as_str(), *kind, *n))
+        })
     }
 
     /// All spans together.
@@ -39,15 +41,83 @@ impl RedactionCounts {
     pub fn merge(&mut self, other: &Self) {
         for (place, kinds) in &other.0 {
             for (kind, n) in kinds {
-                *self.0.entry(*place).or_default().entry(kind).or_default() += n;
+                *self.0.entry(place.clone()).or_default().entry(kind).or_default() += n;
             }
         }
     }
 
     /// The counts of one column.
-    pub(super) fn of(&mut self, dataset: &'static str, column: &'static str) -> &mut BTreeMap<&'static str, u64> {
-        self.0.entry((dataset, column)).or_default()
+    pub(super) fn of(&mut self, dataset: &str, column: &str) -> &mut BTreeMap<&'static str, u64> {
+        self.0.entry((dataset.to_owned(), column.to_owned())).or_default()
     }
+}
+
+/// Redacts the texts of one column.
+pub struct Redactor<'a> {
+    pub(super) matcher: &'a StaffMatcher,
+    pub(super) counts: &'a mut BTreeMap<&'static str, u64>,
+}
+
+impl std::fmt::Debug for Redactor<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redactor({:?})", self.matcher)
+    }
+}
+
+impl Redactor<'_> {
+    /// Replaces what must not be sealed; `None` when the text is clean.
+    pub fn text(&mut self, text: &str) -> Option<String> {
+        redact(self.matcher, text, self.counts)
+    }
+
+    /// As [`Redactor::text`], for bytes that need not be text: what is not UTF-8 in them stays as it is.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return self.text(text).map(String::into_bytes);
+        }
+        let stand_ins = with_stand_ins(bytes)?;
+        self.text(&stand_ins).map(|text| without_stand_ins(&text))
+    }
+
+    /// Counts values that were removed before by other means.
+    pub fn removed(&mut self, count: u64) {
+        if count > 0 {
+            *self.counts.entry("redacted").or_default() += count;
+        }
+    }
+}
+
+/// First of 256 private characters that stand for single bytes while their neighbours are searched.
+const STAND_IN: u32 = 0xF_0000;
+
+/// The bytes as text in which a private character stands for each byte that is not UTF-8; `None` if the bytes use
+/// such characters themselves.
+fn with_stand_ins(bytes: &[u8]) -> Option<String> {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        if chunk.valid().chars().any(|c| byte_of(c).is_some()) {
+            return None;
+        }
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().filter_map(|b| char::from_u32(STAND_IN + u32::from(*b))));
+    }
+    Some(out)
+}
+
+fn byte_of(c: char) -> Option<u8> {
+    u32::from(c).checked_sub(STAND_IN).and_then(|n| u8::try_from(n).ok())
+}
+
+fn without_stand_ins(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        match byte_of(c) {
+            Some(byte) => out.push(byte),
+            None => out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes()),
+        }
+    }
+    out
 }
 
 /// Replaces what must not be sealed; `None` when the text is clean.
@@ -144,6 +214,19 @@ mod tests {
         let mut counts = BTreeMap::new();
         redact(&matcher(), "李强 13800138000 李强", &mut counts);
         assert_eq!(counts, BTreeMap::from([("staff", 2), ("phone", 1)]));
+    }
+
+    /// Bytes around a name stay what they were, whether they are text or not.
+    #[test]
+    fn bytes_that_are_no_text() {
+        let matcher = matcher();
+        let mut counts = BTreeMap::new();
+        let mut redactor = Redactor { matcher: &matcher, counts: &mut counts };
+        let dirty = [b"\xff\x00by ".as_slice(), b"zhangwei88", b" \xfe\xe4\xba"].concat();
+        assert_eq!(redactor.bytes(&dirty).unwrap(), b"\xff\x00by [staff] \xfe\xe4\xba");
+        assert_eq!(redactor.bytes(b"\xff\x00\xfe"), None);
+        assert_eq!(redactor.bytes(b"by zhangwei88").unwrap(), b"by [staff]");
+        assert_eq!(counts.get("staff"), Some(&2));
     }
 
     proptest! {

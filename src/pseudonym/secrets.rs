@@ -50,6 +50,11 @@ static KEYS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         .ok()
 });
 
+/// Whether a column of this name most likely holds secrets.
+pub fn is_secret_name(name: &str) -> bool {
+    KEYS.as_ref().is_some_and(|keys| keys.is_match(name))
+}
+
 /// Finds all of them.
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     if let Some(keys) = KEYS.as_ref() {
@@ -247,6 +252,17 @@ mod tests {
             ("password:", vec![]),
         ] {
             assert_eq!(found(text), expected, "{text}");
+        }
+    }
+
+    /// Names of columns, as real schemas have them.
+    #[test]
+    fn names_of_columns() {
+        for name in ["pwd_hash", "USER_PASSWORD", "salt", "app_secret", "api_key", "apiV3Key_token", "密码"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["note", "order_key", "keyword", "user_id"] {
+            assert!(!is_secret_name(name), "{name}");
         }
     }
 

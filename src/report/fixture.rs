@@ -49,6 +49,7 @@ pub(super) fn case(kind: CaseKind) -> Case {
             ("planned_cutover_on", "2026-11-20"),
         ])),
         leak_exceptions: vec![],
+        keeps_raw: true,
     }
 }
 
@@ -347,8 +348,8 @@ pub(super) fn archive(draft: bool) -> ArchiveFacts {
             ),
         ],
         tables: vec![
-            TableRows { name: "payments".into(), rows: 1_204_551 },
-            TableRows { name: "refunds".into(), rows: 30_112 },
+            TableRows { name: "payments".into(), rows: 1_204_551, is_raw: false },
+            TableRows { name: "refunds".into(), rows: 30_112, is_raw: false },
         ],
         reconciliation: Reconciliation {
             unmapped: vec![UnmappedTable { source: "shop".into(), table: "app_banner".into(), rows: 42 }],

@@ -66,6 +66,9 @@ pub struct TableRows {
     pub name: String,
     /// Rows in the archive.
     pub rows: u64,
+    /// Whether it is a source table as it stood.
+    #[serde(default)]
+    pub is_raw: bool,
 }
 
 /// What `reconciliation.json` says about completeness.

@@ -115,6 +115,11 @@ pub trait RowSource: Send {
     /// All tables, in name order, with the number of rows in this snapshot.
     fn tables(&mut self) -> BoxFuture<'_, Result<Vec<TableInfo>, Error>>;
 
+    /// Names of the columns of a table's primary key, in order; empty without one.
+    fn primary_key<'a>(&'a mut self, _table: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// The columns a SELECT returns, without running it.
     fn columns<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Vec<SourceColumn>, Error>>;
 

@@ -249,6 +249,15 @@ impl RowSource for MySqlSource {
         .boxed()
     }
 
+    fn primary_key<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        async move {
+            let rows = bound(PRIMARY_KEY.to_owned(), &[table.to_owned()]).fetch_all(&mut self.connection).await;
+            let rows = rows.map_err(failed)?.iter().map(row_texts).collect::<Result<Vec<_>, _>>()?;
+            Ok(rows.into_iter().flatten().flatten().collect())
+        }
+        .boxed()
+    }
+
     fn columns<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Vec<SourceColumn>, Error>> {
         async move { Ok(self.prepared(sql).await?.into_iter().map(|(column, _)| column).collect()) }.boxed()
     }
@@ -332,6 +341,12 @@ SELECT t.TABLE_NAME, c.COLUMN_NAME, c.COLUMN_TYPE
   JOIN information_schema.COLUMNS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA AND c.TABLE_NAME = t.TABLE_NAME
  WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')
  ORDER BY BINARY t.TABLE_NAME, c.ORDINAL_POSITION";
+
+const PRIMARY_KEY: &str = "
+SELECT k.COLUMN_NAME
+  FROM information_schema.KEY_COLUMN_USAGE k
+ WHERE k.TABLE_SCHEMA = DATABASE() AND k.TABLE_NAME = ? AND k.CONSTRAINT_NAME = 'PRIMARY'
+ ORDER BY k.ORDINAL_POSITION";
 
 /// Tables whose engine does not know transactions.
 const NON_TRANSACTIONAL: &str = "

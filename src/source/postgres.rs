@@ -280,6 +280,16 @@ impl RowSource for PostgresSource {
         .boxed()
     }
 
+    fn primary_key<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        async move {
+            let name = Engine::Postgres.quoted_table(table);
+            let rows = bound(PRIMARY_KEY.to_owned(), &[name]).fetch_all(&mut self.connection).await;
+            let rows = rows.map_err(failed)?.iter().map(row_texts).collect::<Result<Vec<_>, _>>()?;
+            Ok(rows.into_iter().flatten().flatten().collect())
+        }
+        .boxed()
+    }
+
     fn columns<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Vec<SourceColumn>, Error>> {
         async move {
             self.mark().await?;
@@ -375,6 +385,13 @@ SELECT CASE WHEN n.nspname = ANY(current_schemas(false)) THEN c.relname ELSE n.n
  WHERE c.relkind IN ('r', 'p', 'f', 'm') AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
  ORDER BY 1, n.nspname, a.attnum";
+
+const PRIMARY_KEY: &str = "
+SELECT a.attname::text
+  FROM pg_index i
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+ WHERE i.indisprimary AND i.indrelid = to_regclass($1)
+ ORDER BY array_position(i.indkey::int2[], a.attnum)";
 
 /// What the account may do besides reading.
 const EXCESS: &str = "

@@ -125,6 +125,15 @@ impl RowSource for SqliteSource {
         self.on_thread(tables).boxed()
     }
 
+    fn primary_key<'a>(&'a mut self, table: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let table = table.to_owned();
+        self.on_thread(move |connection, path| {
+            let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE pk > 0 ORDER BY pk";
+            Ok(rows(connection, path, sql, &[table], usize::MAX)?.into_iter().flatten().flatten().collect())
+        })
+        .boxed()
+    }
+
     fn columns<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Vec<SourceColumn>, Error>> {
         let sql = sql.to_owned();
         self.on_thread(move |connection, path| {

@@ -121,6 +121,12 @@ class Check:
                 written = sum(feed["rowsWritten"] for feed in entry["feeds"])
                 if not rows.get(name) == entry["rows"] == written:
                     self.complain(path, f"{name}: {rows.get(name)} rows signed, {entry['rows']} reconciled, {written} written")
+            raw = reconciliation.get("raw", {})
+            for name, entry in raw.items():
+                if not rows.get(name) == entry["rows"]:
+                    self.complain(path, f"{name}: {rows.get(name)} rows signed, {entry['rows']} reconciled")
+            if "raw" in reconciliation and (extra := {n for n in rows if n.startswith("raw_")} - set(raw)):
+                self.complain(path, f"raw tables that nothing accounts for: {', '.join(sorted(extra))}")
 
     def journal(self, path):
         self.lines("journal", path)

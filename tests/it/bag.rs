@@ -43,6 +43,7 @@ fn column(name: &str, ty: LeafType, nullable: bool) -> ColumnSpec {
         unit: None,
         is_signed: false,
         vocabulary: None,
+        source: None,
     }
 }
 

@@ -49,6 +49,7 @@ fn table(name: &str, columns: &[(&str, LeafType, bool)], key: &[&str], is_canoni
         unit: name.ends_with("_fen").then(|| "fen".into()),
         is_signed: name.ends_with("_fen"),
         vocabulary: (*name == "state").then(|| vec!["open".into(), "closed".into()]),
+        source: None,
     };
     TableSpec {
         name: name.into(),

@@ -13,6 +13,7 @@ mod independent;
 mod layering;
 mod overrides;
 mod pack;
+mod raw;
 mod replay;
 mod schema_page;
 mod sealing;

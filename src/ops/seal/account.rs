@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::plan::Plan;
+use super::raw::{RawPlan, RawRecord};
 use crate::archive::TableSummary;
 use crate::config::Case;
 use crate::config::case::LeakException;
@@ -41,13 +42,21 @@ pub(super) struct FeedRecord {
 }
 
 impl FeedRecord {
-    pub(super) fn query(dataset: &str, source: &str, part: &Part, totals: PartTotals, control: SourceTotals) -> Self {
+    /// `sql` is the statement that was run: the part's own, or that with the columns of a raw table.
+    pub(super) fn query(
+        dataset: &str,
+        source: &str,
+        part: &Part,
+        sql: &str,
+        totals: PartTotals,
+        control: SourceTotals,
+    ) -> Self {
         Self {
             dataset: dataset.into(),
             source: source.into(),
             table: part.table.clone(),
             kind: "select",
-            sql: Some(part.sql.clone()),
+            sql: Some(sql.to_owned()),
             conditions: part.conditions.clone(),
             note: part.where_note.clone().or_else(|| part.note.clone()),
             class_overrides: part
@@ -146,6 +155,9 @@ pub(super) struct Account {
     accepted_leaks: Vec<Value>,
     missing_registers: Vec<String>,
     skipped: Skipped,
+    raw: Vec<RawRecord>,
+    /// Tables that are read and have no raw table.
+    raw_left_out: Vec<Value>,
 }
 
 impl Account {
@@ -199,7 +211,34 @@ impl Account {
             accepted_leaks: Vec::new(),
             missing_registers: plan.missing_registers.clone(),
             skipped: Skipped::default(),
+            raw: Vec::new(),
+            raw_left_out: Vec::new(),
         })
+    }
+
+    /// The tables of a database, by its position.
+    pub(super) fn tables(&self, database: usize) -> &[TableInfo] {
+        self.sources.get(database).map_or(&[], |s| &s.tables)
+    }
+
+    /// Takes over which raw tables will be written and which not.
+    pub(super) fn expect_raw(&mut self, raw: &RawPlan) {
+        self.expected_rows += raw.rows();
+        self.raw_left_out = raw
+            .left_out
+            .iter()
+            .map(|(source, left)| json!({ "source": source, "table": left.table, "reason": left.reason }))
+            .collect();
+    }
+
+    pub(super) fn raw(&mut self, record: RawRecord) {
+        self.raw.push(record);
+        self.raw.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    /// Rows written into raw tables.
+    pub(super) fn raw_rows(&self) -> u64 {
+        self.raw.iter().map(RawRecord::rows).sum()
     }
 
     /// Asks every source which tables outside its snapshot changed meanwhile; returns them as `source.table`.
@@ -293,6 +332,7 @@ impl Account {
                 ));
             }
         }
+        mismatches.extend(self.raw.iter().flat_map(RawRecord::mismatches));
         if mismatches.is_empty() { Ok(()) } else { Err(Error::Reconcile { mismatches }) }
     }
 
@@ -323,6 +363,9 @@ impl Account {
             for (column, sum) in &feed.totals.sums {
                 *entry.2.entry(column.clone()).or_default() += sum.written;
             }
+        }
+        for raw in &self.raw {
+            out.insert(raw.name.clone(), (raw.rows(), 0, BTreeMap::new()));
         }
         out.into_iter()
             .map(|(dataset, (rows, quarantined, sums))| {
@@ -355,9 +398,12 @@ impl Account {
             .iter()
             .map(|(source, t)| json!({ "source": source, "table": t.name, "rows": t.rows, "readable": t.is_readable }))
             .collect();
+        let raw: Map<String, Value> = self.raw.iter().map(|r| (r.name.clone(), r.json())).collect();
         let value = json!({
             "reconciliationFormat": 1,
             "datasets": datasets,
+            "raw": raw,
+            "rawLeftOut": self.raw_left_out,
             "absent": self.absent,
             "notMapped": not_mapped,
             "redactions": self.redactions,
@@ -456,6 +502,17 @@ impl Account {
                     "rows": f.totals.rows_read,
                 }));
             }
+        }
+        for r in self.raw.iter().filter(|r| r.carried_by.is_none()) {
+            lines.push(json!({
+                "event": "select",
+                "source": r.source,
+                "dataset": r.name,
+                "table": r.table,
+                "sql": r.sql,
+                "sqlSha256": crypto::sha256(r.sql.as_bytes()),
+                "rows": r.rows(),
+            }));
         }
         for f in &self.files {
             lines.push(json!({

@@ -12,15 +12,16 @@ use tokio::sync::mpsc;
 use super::account::{Account, FeedRecord, LoadedFile};
 use super::pace::Pace;
 use super::plan::{Feed, Plan};
+use super::raw::{self, Entry, RawPlan, RawRecord, RawSink, SinkTools};
 use crate::archive::{BagWriter, TableSpec, TableSummary, TableWriter};
 use crate::config::Case;
 use crate::config::case::ProjectRow;
 use crate::crypto;
-use crate::mapping::{self, Converter, Part, PartTotals, Quarantined, control_sql};
+use crate::mapping::{self, Converter, PartTotals, Quarantined, control_sql};
 use crate::ops::inventory::Inventory;
 use crate::ops::{Env, Error, places, sources};
 use crate::progress::{Cancel, Task};
-use crate::pseudonym::{Keys, Pseudonymiser, RedactionCounts};
+use crate::pseudonym::{Keys, Pseudonymiser, RedactionCounts, StaffMatcher};
 use crate::rows::{RawBatch, RawValue};
 use crate::schema::{self, Dataset, Raised};
 use crate::source::database::Select;
@@ -121,12 +122,16 @@ pub(super) struct Flow<'a, 'r> {
     env: &'a Env,
     case: &'a Case,
     plan: &'a Plan,
+    raw: &'a RawPlan,
     bag: &'a BagWriter<'r>,
     keys: &'a Keys,
+    matcher: Arc<StaffMatcher>,
     task: Arc<dyn Task>,
     pace: Arc<Pace>,
     shared: Option<Shared>,
     tables: Vec<TableSummary>,
+    /// What was redacted in raw tables.
+    raw_redactions: RedactionCounts,
     /// Coverage declared so far, joined with the counts when the inventory is written.
     pub(super) covered: Vec<(&'static Dataset, chrono::NaiveDate, chrono::NaiveDate)>,
 }
@@ -135,18 +140,32 @@ impl<'a, 'r> Flow<'a, 'r> {
     pub(super) fn new(
         env: &'a Env,
         case: &'a Case,
-        plan: &'a Plan,
+        (plan, raw): (&'a Plan, &'a RawPlan),
         bag: &'a BagWriter<'r>,
         keys: &'a Keys,
-        pseudonymiser: Pseudonymiser,
+        matcher: Arc<StaffMatcher>,
         task: Arc<dyn Task>,
         pace: Arc<Pace>,
     ) -> Result<Self, Error> {
+        let pseudonymiser = Pseudonymiser::new(keys, Arc::clone(&matcher));
         let dataset = known("quarantine")?;
         let quarantine = Quarantine { dataset, writer: bag.table(TableSpec::of(dataset))?, next_no: 1 };
         let shared = Shared { pseudonymiser, inventory: Inventory::default(), quarantine };
-        let (tables, covered) = (Vec::new(), Vec::new());
-        Ok(Self { env, case, plan, bag, keys, task, pace, shared: Some(shared), tables, covered })
+        Ok(Self {
+            env,
+            case,
+            plan,
+            raw,
+            bag,
+            keys,
+            matcher,
+            task,
+            pace,
+            shared: Some(shared),
+            tables: Vec::new(),
+            raw_redactions: RedactionCounts::default(),
+            covered: Vec::new(),
+        })
     }
 
     /// Streams all feeds of a dataset into its table.
@@ -213,7 +232,53 @@ impl<'a, 'r> Flow<'a, 'r> {
     pub(super) fn finish(mut self) -> Result<(Vec<TableSummary>, RedactionCounts), Error> {
         let Some(shared) = self.shared.take() else { return Err(Error::Worker { doing: "closing tables" }) };
         self.tables.push(shared.quarantine.writer.finish()?);
-        Ok((self.tables, shared.pseudonymiser.counts().clone()))
+        let mut redactions = shared.pseudonymiser.counts().clone();
+        redactions.merge(&self.raw_redactions);
+        Ok((self.tables, redactions))
+    }
+
+    /// Reads the raw tables that no statement of a mapping carries.
+    pub(super) async fn raw_tables(
+        &mut self,
+        databases: &mut [Box<dyn RowSource>],
+        account: &mut Account,
+    ) -> Result<(), Error> {
+        let raw = self.raw;
+        for entry in raw.entries.iter().filter(|e| e.carrier.is_none()) {
+            self.env.cancel.check()?;
+            self.task.label(&entry.name);
+            let Some(source) = databases.get_mut(entry.database) else { continue };
+            let sink = self.raw_sink(entry)?;
+            let done = raw::read_alone(source.as_mut(), entry, sink, &self.env.cancel, &self.pace).await?;
+            self.raw_done(entry, done, source.as_mut(), account).await?;
+        }
+        Ok(())
+    }
+
+    fn raw_sink(&self, entry: &Entry) -> Result<RawSink, Error> {
+        let keys = self.keys.clone();
+        let tools = SinkTools {
+            keys: self.keys.clone(),
+            matcher: Arc::clone(&self.matcher),
+            fingerprint: Arc::new(move |bytes| keys.fingerprint(bytes)),
+            task: Arc::clone(&self.task),
+            cancel: self.env.cancel.clone(),
+        };
+        RawSink::start(entry, tools, |spec| Ok(self.bag.table(spec)?))
+    }
+
+    async fn raw_done(
+        &mut self,
+        entry: &Entry,
+        done: raw::RawDone,
+        source: &mut dyn RowSource,
+        account: &mut Account,
+    ) -> Result<(), Error> {
+        let control = raw::control(source, entry).await?;
+        account.raw(RawRecord::new(entry, &done, control));
+        self.raw_redactions.merge(&done.redactions);
+        self.tables.push(done.summary);
+        Ok(())
     }
 
     async fn table(
@@ -258,7 +323,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     }
 
     async fn feed(
-        &self,
+        &mut self,
         dataset: &'static Dataset,
         feed: &Feed,
         sender: &SyncSender<Item>,
@@ -273,13 +338,32 @@ impl<'a, 'r> Flow<'a, 'r> {
                     return Ok(());
                 };
                 let system = config.mapping.src_system();
-                let header = sources::header(source.as_mut(), dataset.name, &part.table, &part.sql).await?;
+                let raw = self.raw;
+                let carried = raw.carried_by(*database, part);
+                let sql = carried.map_or(part.sql.as_str(), |(_, carrier)| carrier.sql.as_str());
+                let mut header = sources::header(source.as_mut(), dataset.name, &part.table, sql).await?;
+                header.truncate(part.columns.len());
                 let converter = Converter::new(part, &header, &context(self.case, &system, self.keys))?;
+                let sink = carried.map(|(entry, _)| self.raw_sink(entry)).transpose()?;
+                let rows = Rows {
+                    select: Select { sql, values: &part.values },
+                    own_columns: header.len(),
+                    raw: sink.as_ref().map(RawSink::sender),
+                };
                 let totals =
-                    query(source.as_mut(), part, converter, sender.clone(), &self.env.cancel, &self.pace).await?;
+                    query(source.as_mut(), rows, converter, sender.clone(), &self.env.cancel, &self.pace).await;
+                if let (Some((entry, _)), Some(sink)) = (carried, sink) {
+                    // When its sink failed, the read only saw a channel close.
+                    let done = sink.finish().await?;
+                    if totals.is_ok() {
+                        self.raw_done(entry, done, source.as_mut(), account).await?;
+                    }
+                }
+                let totals = totals?;
                 let control = control_sql(part);
                 let answer = source.first_row(Select { sql: &control.sql, values: &control.values }).await?;
-                account.feed(FeedRecord::query(dataset.name, &config.name, part, totals, control.totals(&answer)?));
+                let totals = (totals, control.totals(&answer)?);
+                account.feed(FeedRecord::query(dataset.name, &config.name, part, sql, totals.0, totals.1));
             }
             Feed::File { source, file } => {
                 let (sha256, _) = crypto::sha256_file(&file.path)?;
@@ -388,10 +472,17 @@ fn convert(converter: &mut Converter, batch: &RawBatch, sender: &SyncSender<Item
     Ok(())
 }
 
+/// The rows of a part, and where what stands behind its own columns goes.
+struct Rows<'a> {
+    select: Select<'a>,
+    own_columns: usize,
+    raw: Option<SyncSender<RawBatch>>,
+}
+
 /// Reads a SELECT on this thread and converts it on another.
 async fn query(
     source: &mut dyn RowSource,
-    part: &Part,
+    rows: Rows<'_>,
     mut converter: Converter,
     sender: SyncSender<Item>,
     cancel: &Cancel,
@@ -399,15 +490,20 @@ async fn query(
 ) -> Result<PartTotals, Error> {
     let pace = Arc::clone(pace);
     let (raw, mut batches) = mpsc::channel::<RawBatch>(AHEAD);
+    let (own_columns, raw_rows) = (rows.own_columns, rows.raw);
     let converting = tokio::task::spawn_blocking(move || {
-        while let Some(batch) = batches.blocking_recv() {
+        while let Some(mut batch) = batches.blocking_recv() {
             // Channels are short, so a batch that waits here holds the source back.
             pace.take(batch.rows())?;
+            if let Some(raw) = &raw_rows {
+                let columns = batch.columns.split_off(own_columns.min(batch.columns.len()));
+                raw.send(RawBatch { columns }).map_err(|_| Error::Worker { doing: "handing rows on" })?;
+            }
             convert(&mut converter, &batch, &sender)?;
         }
         Ok::<PartTotals, Error>(converter.totals().clone())
     });
-    let read = source.read(Select { sql: &part.sql, values: &part.values }, raw, cancel).await;
+    let read = source.read(rows.select, raw, cancel).await;
     let converted = converting.await.map_err(|_| Error::Worker { doing: "converting rows" })?;
     // An interruption or a failed conversion both close the channel; the reader's "receiver gone" is not the cause.
     match (read, converted) {

@@ -7,22 +7,20 @@ use std::path::{Path, PathBuf};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::super::{Env, Error};
-use super::plan::Plan;
 use crate::archive::TableSummary;
 use crate::config::case::LeakException;
 use crate::fsio;
 use crate::progress::Stage;
 use crate::pseudonym::{LeakHit, StaffMatcher, scan_batch};
-use crate::schema;
+use crate::schema::Class;
 
-/// Scans every text column of every finished table.
+/// Scans every column of texts or bytes of every finished table, raw ones included.
 ///
 /// # Errors
 /// [`Error::Leak`] on a hit that no exception of the case covers; the places are listed in a local file of mode 0600.
 pub(super) fn scan(
     env: &Env,
     matcher: &StaffMatcher,
-    plan: &Plan,
     tables: &[TableSummary],
     exceptions: &[LeakException],
     list: &Path,
@@ -32,13 +30,12 @@ pub(super) fn scan(
     let mut hits: Vec<LeakHit> = Vec::new();
     for table in tables {
         task.label(&table.name);
-        let Some(dataset) = schema::dataset(&table.name) else { continue };
-        let raised = plan.raised(&table.name);
+        let is_free_text = |column: &str| table.class_of(column) == Some(Class::FreeText.name());
         for part in &table.parts {
             for batch in decoded(part)? {
                 env.cancel.check()?;
                 let batch = batch?;
-                hits.extend(scan_batch(matcher, dataset, &raised, &batch));
+                hits.extend(scan_batch(matcher, &table.name, &is_free_text, &batch));
                 task.advance(batch.num_rows() as u64);
             }
         }

@@ -6,13 +6,15 @@ use tokio::sync::mpsc;
 
 use super::pace::Pace;
 use super::plan::{Feed, Plan};
+use super::raw::{RawPlan, StaffCells, staff_reads};
 use crate::config::Case;
 use crate::mapping::{StaffReader, staff_sql};
 use crate::ops::{Env, Error, sources};
 use crate::progress::Stage;
 use crate::pseudonym::{IdentifierKind, Keys, StaffMatcher, StaffMatcherBuilder};
 use crate::rows::{RawBatch, RawValue};
-use crate::schema::{self, Class, Dataset, Raised};
+use crate::mapping::raw::Actor;
+use crate::schema::{self, Class, Dataset, Raised, Whose};
 use crate::source::database::Select;
 use crate::source::{RowSource, canonical_files, register};
 
@@ -20,7 +22,7 @@ use crate::source::{RowSource, canonical_files, register};
 pub(in crate::ops) async fn identifiers(
     env: &Env,
     case: &Case,
-    plan: &Plan,
+    (plan, raw): (&Plan, &RawPlan),
     databases: &mut [Box<dyn RowSource>],
     keys: &Keys,
     pace: &Pace,
@@ -86,7 +88,49 @@ pub(in crate::ops) async fn identifiers(
             }
         }
     }
+    for entry in &raw.entries {
+        let Some(source) = databases.get_mut(entry.database) else { continue };
+        task.label(&entry.name);
+        for (sql, cells) in staff_reads(source.engine(), &entry.table) {
+            env.cancel.check()?;
+            let (sender, mut receiver) = mpsc::channel::<RawBatch>(4);
+            let read = source.read(Select { sql: &sql, values: &[] }, sender, &env.cancel);
+            let take = async {
+                while let Some(batch) = receiver.recv().await {
+                    pace.take(batch.rows())?;
+                    task.advance(batch.rows() as u64);
+                    raw_cells(&cells, &batch, &mut builder);
+                }
+                Ok::<(), Error>(())
+            };
+            let (read, taken) = tokio::join!(read, take);
+            taken?;
+            read?;
+        }
+    }
     Ok(builder.build()?)
+}
+
+/// Takes the staff identifiers out of the rows of a statement of [`staff_reads`].
+fn raw_cells(cells: &StaffCells, batch: &RawBatch, builder: &mut StaffMatcherBuilder) {
+    let Some(values) = batch.columns.first() else { return };
+    for row in 0..batch.rows() {
+        let code = match batch.columns.get(1).map(|c| c.get(row)) {
+            Some(RawValue::Text(code)) => Some(code.to_owned()),
+            Some(RawValue::Int(code)) => Some(code.to_string()),
+            _ => None,
+        };
+        let whose = match &cells.actor {
+            None => Whose::Staff,
+            Some((Actor::Word(word), vocabulary)) => Whose::of(Some(word), vocabulary),
+            Some((Actor::Column(_, words), vocabulary)) => {
+                Whose::of(code.as_deref().and_then(|c| words.of(c)), vocabulary)
+            }
+        };
+        if let (Whose::Staff, RawValue::Text(value)) = (whose, values.get(row)) {
+            add(builder, &cells.meaning, value.trim());
+        }
+    }
 }
 
 fn add(builder: &mut StaffMatcherBuilder, column: &str, value: &str) {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use arrow::array::{BooleanArray, TimestampMicrosecondArray, new_null_array};
 use proptest::prelude::*;
 
-use super::super::{IdentifierKind, StaffMatcherBuilder, scan_batch};
+use super::super::{IdentifierKind, LeakHit, StaffMatcherBuilder, scan_batch};
 use super::*;
 use crate::schema;
 
@@ -38,6 +38,11 @@ fn texts(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
     batch.column_by_name(column).unwrap().as_string::<i32>().iter().map(|t| t.map(str::to_owned)).collect()
 }
 
+fn scan(matcher: &StaffMatcher, dataset: &Dataset, raised: &Raised, batch: &RecordBatch) -> Vec<LeakHit> {
+    let is_free_text = |name: &str| dataset.column(name).is_some_and(|c| raised.class_of(c) == Class::FreeText);
+    scan_batch(matcher, dataset.name, &is_free_text, batch)
+}
+
 /// Staff and customers get tokens under different keys, contacts are masked, free text redacted, the rest kept.
 #[test]
 fn by_class() {
@@ -62,7 +67,7 @@ fn by_class() {
     assert_eq!(texts(&out, "src_key"), [Some(r#"["A\"1"]"#.into()), Some(r#"["A2"]"#.into())]);
     let counts: Vec<_> = p.counts().iter().collect();
     assert_eq!(counts, [("trade_orders", "buyer_note", "phone", 1), ("trade_orders", "buyer_note", "staff", 1)]);
-    assert!(scan_batch(&p.matcher, orders, &Raised::default(), &out).is_empty());
+    assert!(scan(&p.matcher, orders, &Raised::default(), &out).is_empty());
 }
 
 /// One column, four answers: whose token it is depends on the row.
@@ -113,7 +118,7 @@ fn the_gate_sees_clear_columns() {
     let stores = schema::dataset("stores").unwrap();
     let cells = Cells::from([("store_ref", vec![Some("1")]), ("address", vec![Some("路1号 tel 13900001111")])]);
     let out = p.apply(stores, &Raised::default(), batch(stores, &cells)).unwrap();
-    let hits = scan_batch(&p.matcher, stores, &Raised::default(), &out);
+    let hits = scan(&p.matcher, stores, &Raised::default(), &out);
     assert_eq!(hits.len(), 1);
     assert_eq!((hits[0].column.as_str(), hits[0].kind, hits[0].count), ("address", "phone", 1));
 }
@@ -134,7 +139,7 @@ fn raised_classes() {
     let mut raised = Raised::default();
     let raw = batch(stores, &cells);
     assert_eq!(p.apply(stores, &raised, raw.clone()).unwrap().column(0), raw.column(0));
-    assert!(!scan_batch(&p.matcher, stores, &raised, &raw).iter().any(|h| h.column == "name"));
+    assert!(!scan(&p.matcher, stores, &raised, &raw).iter().any(|h| h.column == "name"));
     for (column, class) in [
         ("store_ref", Class::StaffId),
         ("name", Class::FreeText),
@@ -143,7 +148,7 @@ fn raised_classes() {
     ] {
         raised.raise(column, class);
     }
-    assert!(scan_batch(&p.matcher, stores, &raised, &raw).iter().any(|h| h.column == "name" && h.kind == "name"));
+    assert!(scan(&p.matcher, stores, &raised, &raw).iter().any(|h| h.column == "name" && h.kind == "name"));
     let out = p.apply(stores, &raised, raw).unwrap();
     let (a, b) = (keys.token(TokenKind::Staff, "zhangwei88"), keys.token(TokenKind::Staff, "b"));
     assert_eq!(texts(&out, "store_ref"), [Some(a.clone()), Some(b.clone())]);
@@ -152,7 +157,7 @@ fn raised_classes() {
     assert_eq!(texts(&out, "address"), [Some("上* ***".into()), Some(String::new())]);
     assert_eq!(texts(&out, "region_code")[0], Some(keys.token(TokenKind::Customer, "310000")));
     assert_eq!(p.token_for_key(stores, &raised, &[Some("b".into())]), format!("[\"{b}\"]"));
-    assert!(scan_batch(&p.matcher, stores, &raised, &out).is_empty());
+    assert!(scan(&p.matcher, stores, &raised, &out).is_empty());
 }
 
 /// A batch of another dataset is refused.
@@ -187,6 +192,6 @@ proptest! {
         let joined = arrow::compute::concat_batches(&logs.arrow_schema(), &parts).unwrap();
         prop_assert_eq!(&all, &joined);
         prop_assert_eq!(one.counts(), two.counts());
-        prop_assert!(scan_batch(&one.matcher, logs, &Raised::default(), &all).is_empty());
+        prop_assert!(scan(&one.matcher, logs, &Raised::default(), &all).is_empty());
     }
 }
