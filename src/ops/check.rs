@@ -233,7 +233,8 @@ pub(super) fn tables(archive: &Archive) -> Result<Vec<Table>, Error> {
         rows: t.rows,
         coverage: coverage(&t.name),
     };
-    Ok(archive.tables().iter().map(table).collect())
+    // Policies read datasets; the tables they were made from are evidence, not another dataset.
+    Ok(archive.tables().iter().filter(|t| !t.is_raw()).map(table).collect())
 }
 
 fn facts(

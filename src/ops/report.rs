@@ -59,7 +59,8 @@ pub async fn report(env: &Env, dir: &Path, kind: Option<CaseKind>, languages: &[
         session.add_parquet(&table.name, &table.files, table.arrow_schema(), None).await?;
     }
     let as_of = assessment.as_of.parse().unwrap_or(case.as_of);
-    let mut tables: BTreeSet<String> = archive.tables().iter().filter(|t| !t.is_raw()).map(|t| t.name.clone()).collect();
+    let mut tables: BTreeSet<String> =
+        archive.tables().iter().filter(|t| !t.is_raw()).map(|t| t.name.clone()).collect();
     // The same queries as the check's: the assessment carries the pack it was made with.
     let pack = Pack::load(&assessment_path.join("inputs/pack"))?;
     for derived in pack.derived() {
@@ -185,7 +186,11 @@ fn archive_facts(archive: &Archive, folder: &str, verified: &VerifyReport) -> Re
             .zip(verified.lines(Lang::En))
             .map(|(zh, en)| Bilingual { zh, en })
             .collect(),
-        tables: archive.tables().iter().map(|t| TableRows { name: t.name.clone(), rows: t.rows, is_raw: t.is_raw() }).collect(),
+        tables: archive
+            .tables()
+            .iter()
+            .map(|t| TableRows { name: t.name.clone(), rows: t.rows, is_raw: t.is_raw() })
+            .collect(),
         reconciliation: completeness(&reconciliation),
     })
 }

@@ -11,7 +11,7 @@ pub(super) mod flow;
 mod gate;
 pub(super) mod pace;
 pub(super) mod plan;
-mod raw;
+pub(super) mod raw;
 pub(super) mod staff;
 
 use std::collections::BTreeMap;

@@ -72,9 +72,28 @@ fn alias_of(index: usize) -> String {
 
 /// Functions that make one row of many.
 const AGGREGATES: [&str; 22] = [
-    "count", "sum", "total", "avg", "min", "max", "group_concat", "string_agg", "array_agg", "json_agg", "jsonb_agg",
-    "json_group_array", "json_group_object", "json_arrayagg", "json_objectagg", "bit_and", "bit_or", "bool_and",
-    "bool_or", "every", "std", "stddev",
+    "count",
+    "sum",
+    "total",
+    "avg",
+    "min",
+    "max",
+    "group_concat",
+    "string_agg",
+    "array_agg",
+    "json_agg",
+    "jsonb_agg",
+    "json_group_array",
+    "json_group_object",
+    "json_arrayagg",
+    "json_objectagg",
+    "bit_and",
+    "bit_or",
+    "bool_and",
+    "bool_or",
+    "every",
+    "std",
+    "stddev",
 ];
 
 fn has_aggregate(select: &Select) -> bool {

@@ -149,7 +149,7 @@ impl Coverage {
             for (name, columns) in &policy.needs {
                 // Made by this program, or kept by people: no mapping is missing.
                 let is_given = schema::dataset(name).is_none_or(|d| match d.origin {
-                    Origin::Reference | Origin::Sealed => true,
+                    Origin::Reference | Origin::Sealed | Origin::Derived => true,
                     Origin::Register => !is_case && !supply.contains_key(d.name),
                     Origin::Mapped => false,
                 });

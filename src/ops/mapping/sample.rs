@@ -20,11 +20,13 @@ use crate::model::{Exit, Lang};
 use crate::ops::seal::flow;
 use crate::ops::seal::pace::{Limits, Pace};
 use crate::ops::seal::plan::{Database, Plan};
+use crate::ops::seal::raw::RawPlan;
 use crate::ops::seal::staff;
 use crate::ops::table::{cut, table};
 use crate::ops::{Answer, Env, Error, places, sources};
 use crate::pseudonym::{Keys, Pseudonymiser, StaffMatcher, scan_batch};
 use crate::rows::RawBatch;
+use crate::schema::Class;
 use crate::source::RowSource;
 use crate::source::database::Select;
 
@@ -70,7 +72,8 @@ pub async fn sample(env: &Env, request: &TryRequest) -> Result<Answer, Error> {
     }
     plan.name_tables(&tables)?;
     let pace = Pace::new(env, case.zone, Limits::default());
-    let matcher = Arc::new(staff::identifiers(env, &case, &plan, &mut databases, &keys, &pace).await?);
+    let plans = (&plan, &RawPlan::default());
+    let matcher = Arc::new(staff::identifiers(env, &case, plans, &mut databases, &keys, &pace).await?);
     let work = Work { case: &case, plan: &plan, keys: &keys, matcher, rows: request.rows };
     let mut shown = Vec::new();
     for (index, (database, source)) in plan.databases.iter().zip(&mut databases).enumerate() {
@@ -150,7 +153,9 @@ impl Work<'_> {
                 }
             };
             let batch = pseudonymiser.apply(part.dataset, &raised, converted.batch)?;
-            for hit in scan_batch(&self.matcher, part.dataset, &raised, &batch) {
+            let is_free_text =
+                |name: &str| part.dataset.column(name).is_some_and(|c| raised.class_of(c) == Class::FreeText);
+            for hit in scan_batch(&self.matcher, part.dataset.name, &is_free_text, &batch) {
                 let column = part.dataset.columns.iter().find(|c| c.name == hit.column).map(|c| c.name);
                 shown.withheld.extend(column.filter(|c| !shown.withheld.contains(c)));
             }

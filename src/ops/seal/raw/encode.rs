@@ -609,9 +609,7 @@ fn written(array: &ArrayRef, row: usize) -> Option<String> {
         DataType::UInt64 => Some(array.as_primitive::<UInt64Type>().value(row).to_string()),
         DataType::Boolean => Some(array.as_boolean().value(row).to_string()),
         DataType::Binary => Some(HEXLOWER.encode(array.as_binary::<i32>().value(row))),
-        DataType::Decimal128(..) => {
-            Some(array.as_primitive::<arrow::datatypes::Decimal128Type>().value_as_string(row))
-        }
+        DataType::Decimal128(..) => Some(array.as_primitive::<arrow::datatypes::Decimal128Type>().value_as_string(row)),
         _ => None,
     }
 }
