@@ -76,9 +76,12 @@ pub(super) fn dataset_of(name: &str) -> Option<(&'static str, usize)> {
     while parts.len() > 1 && parts.last().is_some_and(|p| words::TABLE_SUFFIXES.contains(&p.as_str())) {
         parts.pop();
     }
-    // orders → order, but not address → addres.
+    // orders → order, but not address → addres; goods have no singular; 会员表 → 会员.
     for part in &mut parts {
-        if part.len() > 3 && part.ends_with('s') && !part.ends_with("ss") && !part.ends_with("us") {
+        if part.len() > 3 && part.ends_with('s') && !part.ends_with("ss") && !part.ends_with("us") && part != "goods" {
+            part.pop();
+        }
+        if part.len() > '表'.len_utf8() && part.ends_with('表') {
             part.pop();
         }
     }
