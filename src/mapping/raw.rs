@@ -76,10 +76,8 @@ pub(super) fn read_rule(reader: &Reader<'_>) -> RawRule {
     if let Some(table) = reader.opt_table("prefix") {
         for column in table.keys() {
             let prefix = table.text(&column);
-            let is_token = matches!(
-                rule.classes.get(&column),
-                Some(Declared::Class(Class::StaffId | Class::CustomerId))
-            );
+            let is_token =
+                matches!(rule.classes.get(&column), Some(Declared::Class(Class::StaffId | Class::CustomerId)));
             if !is_token {
                 table.problem_at(
                     &column,
@@ -312,7 +310,8 @@ pub fn plan(
     let mut done = BTreeSet::new();
     for name in read {
         let Some(table) = tables.iter().find(|t| is_same(&t.name, name)) else {
-            out.left_out.push(LeftOut { table: name.clone(), reason: "not a table of its own (a view or a function)".into() });
+            out.left_out
+                .push(LeftOut { table: name.clone(), reason: "not a table of its own (a view or a function)".into() });
             continue;
         };
         if !done.insert(table.name.clone()) {
@@ -462,8 +461,7 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
     }
     for (index, Asked { treatment, meaning, is_whole }) in asked {
         let Some(column) = raw.columns.get_mut(index) else { continue };
-        let is_declared =
-            rule.is_some_and(|r| r.classes.keys().any(|n| n.eq_ignore_ascii_case(&column.source_name)));
+        let is_declared = rule.is_some_and(|r| r.classes.keys().any(|n| n.eq_ignore_ascii_case(&column.source_name)));
         // What a mapping declares may make a column stronger, never weaker than the canonical layer has it.
         let wins = match (is_declared, treatment.is_replaced()) {
             (true, true) => treatment.strength() > column.treatment.strength(),

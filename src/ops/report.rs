@@ -173,7 +173,11 @@ fn archive_facts(archive: &Archive, folder: &str, verified: &VerifyReport) -> Re
             .zip(verified.lines(Lang::En))
             .map(|(zh, en)| Bilingual { zh, en })
             .collect(),
-        tables: archive.tables().iter().map(|t| TableRows { name: t.name.clone(), rows: t.rows, is_raw: t.is_raw() }).collect(),
+        tables: archive
+            .tables()
+            .iter()
+            .map(|t| TableRows { name: t.name.clone(), rows: t.rows, is_raw: t.is_raw() })
+            .collect(),
         reconciliation: completeness(&reconciliation),
     })
 }

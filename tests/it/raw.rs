@@ -86,7 +86,8 @@ fn sample_merchant() {
         }
         let columns = texts(&db, &format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"));
         let schema: Value =
-            serde_json::from_slice(&fs::read(archive.join(format!("data/schema/{name}.schema.json"))).unwrap()).unwrap();
+            serde_json::from_slice(&fs::read(archive.join(format!("data/schema/{name}.schema.json"))).unwrap())
+                .unwrap();
         let kept: Vec<Option<String>> = schema["columns"].as_array().unwrap()[2..]
             .iter()
             .map(|c| c["sourceName"].as_str().map(str::to_owned))
@@ -125,9 +126,15 @@ fn nobody_in_the_raw_layer() {
     let db = database(&place);
     let mut planted = BTreeSet::new();
     for sql in [
-        "SELECT emp_no FROM sys_user", "SELECT login FROM sys_user", "SELECT pwd_hash FROM sys_user",
-        "SELECT real_name FROM sys_user", "SELECT mobile FROM sys_user", "SELECT openid FROM sys_user",
-        "SELECT token FROM t_token", "SELECT app_secret FROM t_miniapp", "SELECT api_key FROM t_mch",
+        "SELECT emp_no FROM sys_user",
+        "SELECT login FROM sys_user",
+        "SELECT pwd_hash FROM sys_user",
+        "SELECT real_name FROM sys_user",
+        "SELECT mobile FROM sys_user",
+        "SELECT openid FROM sys_user",
+        "SELECT token FROM t_token",
+        "SELECT app_secret FROM t_miniapp",
+        "SELECT api_key FROM t_mch",
     ] {
         planted.extend(texts(&db, sql).into_iter().flatten().filter(|v| v.chars().count() > 2));
     }
@@ -253,7 +260,10 @@ async fn odd_tables() {
     assert_eq!(account["raw"]["raw_log_book"]["carriedBy"], Value::Null);
     assert_eq!(account["raw"]["raw_log_book"]["dropped"], json!(["scan"]));
     assert_eq!(account["raw"]["raw_log_book"]["misfits"], json!({ "n": 1, "x": 2 }));
-    assert_eq!(account["raw"]["raw_log_book"]["sums"]["n"], json!({ "written": "9223372036854775812", "source": "9223372036854775812" }));
+    assert_eq!(
+        account["raw"]["raw_log_book"]["sums"]["n"],
+        json!({ "written": "9223372036854775812", "source": "9223372036854775812" })
+    );
     assert_eq!(column(&log, "u64cdu4f5c")[0].as_deref(), Some("badge [staff] used"));
     assert_eq!(column(&log, "u64cdu4f5c")[2].as_deref(), Some("[staff] again"));
     assert_eq!(column(&log, "n_1"), [Some("1.5".into()), Some("2".into()), Some("[staff]".into())]);
@@ -261,7 +271,10 @@ async fn odd_tables() {
         .into_iter()
         .map(|m| m.map_or(Value::Null, |m| serde_json::from_str(&m).unwrap()))
         .collect();
-    assert_eq!(misfits, [Value::Null, json!({"n": {"text": "five"}, "x": {"int": "7"}}), json!({"x": {"bytes": "ff"}})]);
+    assert_eq!(
+        misfits,
+        [Value::Null, json!({"n": {"text": "five"}, "x": {"int": "7"}}), json!({"x": {"bytes": "ff"}})]
+    );
     let canonical = rows(&archive, "operation_logs");
     assert_eq!(canonical.len(), 2);
     assert_eq!(canonical[0]["detail"].as_deref(), Some("badge [staff] used"), "known from the raw table");
@@ -277,14 +290,19 @@ async fn odd_tables() {
 
     let other = dir.path().join("other");
     write_case(&other, &url, "mapping.toml");
-    fs::write(other.join("mapping.toml"), mapping.replace("class.badge", "class.badgee").replace("prefix.badge = \"u:\"", "")).unwrap();
+    fs::write(
+        other.join("mapping.toml"),
+        mapping.replace("class.badge", "class.badgee").replace("prefix.badge = \"u:\"", ""),
+    )
+    .unwrap();
     let env = env(Arc::new(ops::NoPasswords));
     ops::keys::new(&env, &other.join("secrets"), &other.join("keyring")).unwrap();
     let error = ops::seal::seal(&env, &other, &SealOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("Log Book.badgee"), "{error}");
 }
 
-const ONE_TABLE: &str = "[mapping]\nid = \"types\"\nversion = 1\n[dataset.campaigns]\nevidence = \"recorded\"\norder = \"o.id\"\n";
+const ONE_TABLE: &str =
+    "[mapping]\nid = \"types\"\nversion = 1\n[dataset.campaigns]\nevidence = \"recorded\"\norder = \"o.id\"\n";
 
 /// canonical-schema §9 through the raw layer: every odd type comes back exactly.
 #[tokio::test(flavor = "multi_thread")]
@@ -307,10 +325,29 @@ async fn mysql_types() {
     let archive = seal(&dir.path().join("case"), db.url.as_str(), &mapping, db.passwords()).await;
     let found = rows(&archive, "raw_order");
     let expected = [
-        ("key", "-2"), ("bits", "257"), ("day0", "0000-00-00"), ("t0", "0000-00-00 00:00:00"), ("t", "2026-02-28 23:59:59.000001"),
-        ("ts", "2026-02-28 16:00:00.123000"), ("clock", "-838:59:59"), ("y", "2026"), ("big", "18446744073709551615"), ("tiny", "200"), ("zf", "42"),
-        ("huge", "123456789012345678901234567890123456789012345678901234567890123"), ("money", "19.90"), ("f", "12345.67"), ("d", "0.1"), ("e", "b"),
-        ("s", "x,y"), ("j", "{\"a\": 1}"), ("g", "水果"), ("emoji", "🍎"), ("raw", "00ff"), ("nul", "a\0b"), ("key_no", "7"),
+        ("key", "-2"),
+        ("bits", "257"),
+        ("day0", "0000-00-00"),
+        ("t0", "0000-00-00 00:00:00"),
+        ("t", "2026-02-28 23:59:59.000001"),
+        ("ts", "2026-02-28 16:00:00.123000"),
+        ("clock", "-838:59:59"),
+        ("y", "2026"),
+        ("big", "18446744073709551615"),
+        ("tiny", "200"),
+        ("zf", "42"),
+        ("huge", "123456789012345678901234567890123456789012345678901234567890123"),
+        ("money", "19.90"),
+        ("f", "12345.67"),
+        ("d", "0.1"),
+        ("e", "b"),
+        ("s", "x,y"),
+        ("j", "{\"a\": 1}"),
+        ("g", "水果"),
+        ("emoji", "🍎"),
+        ("raw", "00ff"),
+        ("nul", "a\0b"),
+        ("key_no", "7"),
     ];
     for (name, value) in expected {
         assert_eq!(found[0][name].as_deref(), Some(value), "{name}");
@@ -346,10 +383,30 @@ async fn postgres_types() {
     let archive = seal(&dir.path().join("case"), db.url.as_str(), &mapping, db.passwords()).await;
     let found = rows(&archive, "raw_order");
     let expected = [
-        ("desc", "-7"), ("b", "true"), ("n", "123456789012345678901234567890.000100"), ("n2", "19.90"), ("f4", "0.1"), ("f8", "0.30000000000000004"),
-        ("ts", "2026-02-28 23:59:59.000001"), ("tz", "2026-02-28 23:59:59+00:00"), ("inf", "infinity"), ("d", "0044-03-15 BC"), ("t", "08:00:01"),
-        ("iv", "P1DT2H"), ("u", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), ("j", "{\"a\": 1}"), ("jb", "{\"a\": 1}"), ("raw", "00ff"), ("a", "{1,2}"),
-        ("m", "sad"), ("ip", "10.0.0.1"), ("c", "ab  "), ("v", "水果🍎"), ("oid", "42"), ("big", "9223372036854775807"), ("x", "101"),
+        ("desc", "-7"),
+        ("b", "true"),
+        ("n", "123456789012345678901234567890.000100"),
+        ("n2", "19.90"),
+        ("f4", "0.1"),
+        ("f8", "0.30000000000000004"),
+        ("ts", "2026-02-28 23:59:59.000001"),
+        ("tz", "2026-02-28 23:59:59+00:00"),
+        ("inf", "infinity"),
+        ("d", "0044-03-15 BC"),
+        ("t", "08:00:01"),
+        ("iv", "P1DT2H"),
+        ("u", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        ("j", "{\"a\": 1}"),
+        ("jb", "{\"a\": 1}"),
+        ("raw", "00ff"),
+        ("a", "{1,2}"),
+        ("m", "sad"),
+        ("ip", "10.0.0.1"),
+        ("c", "ab  "),
+        ("v", "水果🍎"),
+        ("oid", "42"),
+        ("big", "9223372036854775807"),
+        ("x", "101"),
     ];
     for (name, value) in expected {
         assert_eq!(found[0][name].as_deref(), Some(value), "{name}");

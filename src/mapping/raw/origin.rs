@@ -24,10 +24,7 @@ pub(super) type Place = (String, String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The column's value, with this text before it; NULL where the column is NULL.
-    Column {
-        prefix: String,
-        place: Place,
-    },
+    Column { prefix: String, place: Place },
     /// A text that stands in the statement.
     Literal(String),
     /// Made of these columns.
@@ -224,9 +221,7 @@ impl<'q> Tracer<'q> {
         let qualifier = qualifier.map(str::to_lowercase);
         let lower = name.to_lowercase();
         let of = |relation: &Relation<'q>| match relation {
-            Relation::Table(table) => {
-                Origin::Column { prefix: String::new(), place: (table.clone(), name.to_owned()) }
-            }
+            Relation::Table(table) => Origin::Column { prefix: String::new(), place: (table.clone(), name.to_owned()) },
             Relation::Query(query, names) => {
                 let own = self.names(query);
                 let names = if names.is_empty() { &own } else { names };

@@ -84,7 +84,14 @@ fn tables() -> Vec<SourceTable> {
         ),
         table(
             "t_log",
-            &[("id", "INTEGER"), ("made", "TEXT"), ("kind", "INTEGER"), ("uid", "INTEGER"), ("act", "TEXT"), ("txt", "TEXT")],
+            &[
+                ("id", "INTEGER"),
+                ("made", "TEXT"),
+                ("kind", "INTEGER"),
+                ("uid", "INTEGER"),
+                ("act", "TEXT"),
+                ("txt", "TEXT"),
+            ],
             &["id"],
         ),
         table("t_key", &[("id", "INTEGER"), ("word", "TEXT"), ("uid", "INTEGER"), ("hint", "TEXT")], &[]),

@@ -20,7 +20,9 @@ use super::plan::Plan;
 use crate::archive::{TableSpec, TableSummary, TableWriter};
 use crate::config::Case;
 use crate::crypto;
-use crate::mapping::raw::{self as planned, Carrier, KeyPiece, LeftOut, Link, Names, RawTable, RawType, SourceTable, Treatment};
+use crate::mapping::raw::{
+    self as planned, Carrier, KeyPiece, LeftOut, Link, Names, RawTable, RawType, SourceTable, Treatment,
+};
 use crate::mapping::{Fingerprint, Part};
 use crate::model::Engine;
 use crate::ops::Error;
@@ -91,7 +93,11 @@ impl RawPlan {
             let found = planned::plan(source.engine(), &parts, config.mapping.raw(), &tables, &is_secret_name);
             if !found.unknown.is_empty() {
                 return Err(Error::usage(
-                    format!("[raw] of the mapping names what `{}` does not have: {}", config.name, found.unknown.join(", ")),
+                    format!(
+                        "[raw] of the mapping names what `{}` does not have: {}",
+                        config.name,
+                        found.unknown.join(", ")
+                    ),
                     "请核对映射文件 [raw.表] 中的表名与列名。",
                     "compare the tables and columns of [raw.TABLE] in the mapping file with the database",
                 ));
@@ -112,7 +118,10 @@ impl RawPlan {
         }
         if out.entries.len() > TABLES_MAX {
             return Err(Error::usage(
-                format!("the mappings read {} tables; an archive holds at most {TABLES_MAX} raw ones", out.entries.len()),
+                format!(
+                    "the mappings read {} tables; an archive holds at most {TABLES_MAX} raw ones",
+                    out.entries.len()
+                ),
                 "请在 case.toml 中设 layers = [\"canonical\"]，或用 [raw.表] skip 略去部分表。",
                 "set layers = [\"canonical\"] in case.toml, or leave tables out with `skip` in [raw.TABLE]",
             ));
@@ -156,7 +165,9 @@ impl RawPlan {
 
 /// Whether a part is the one a carrier was made of: a part for many tables has one number and many statements.
 fn is_carrier(carrier: &Carrier, table: &RawTable, part: &Part) -> bool {
-    carrier.dataset == part.dataset.name && carrier.part == part.index && planned::is_same(&table.source_table, &part.table)
+    carrier.dataset == part.dataset.name
+        && carrier.part == part.index
+        && planned::is_same(&table.source_table, &part.table)
 }
 
 /// The first statement that the engine accepts and that gives every row of the table exactly once.

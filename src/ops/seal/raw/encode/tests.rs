@@ -105,10 +105,16 @@ fn storage_classes() {
 #[test]
 fn typed_engines() {
     use RawValue::*;
-    let columns = [("u", "bigint(20) unsigned"), ("d", "decimal(38,2)"), ("b", "varbinary(9)"), ("long", "decimal(63,0)")];
+    let columns =
+        [("u", "bigint(20) unsigned"), ("d", "decimal(38,2)"), ("b", "varbinary(9)"), ("long", "decimal(63,0)")];
     let mut f = fixture(Engine::MySql, &columns, "");
     let digits = "9".repeat(63);
-    let batch = f.row(&[Text("18446744073709551615"), Text("-999999999999999999999999999999999999.99"), Text("ab"), Text(&digits)]);
+    let batch = f.row(&[
+        Text("18446744073709551615"),
+        Text("-999999999999999999999999999999999999.99"),
+        Text("ab"),
+        Text(&digits),
+    ]);
     assert_eq!(batch.column_by_name("u").unwrap().as_primitive::<UInt64Type>().value(0), u64::MAX);
     let decimals = batch.column_by_name("d").unwrap().as_primitive::<Decimal128Type>();
     assert_eq!(decimals.value_as_string(0), "-999999999999999999999999999999999999.99");
@@ -143,8 +149,16 @@ fn classes() {
     let row = |f: &mut Fixture, kind| {
         let pic = b"\xff zhang.wei \xfe".as_slice();
         f.row(&[
-            Int(17), Text("zhang.wei"), Int(1), Int(kind), Int(17), Text("by zhang.wei"), Text("k1"), Text("13800138000"),
-            Text("zhang.wei"), Bytes(pic),
+            Int(17),
+            Text("zhang.wei"),
+            Int(1),
+            Int(kind),
+            Int(17),
+            Text("by zhang.wei"),
+            Text("k1"),
+            Text("13800138000"),
+            Text("zhang.wei"),
+            Bytes(pic),
         ])
     };
     let batch = row(&mut f, 1);
