@@ -7,6 +7,7 @@
 mod assess;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 mod error;
 pub mod init;
 mod inventory;
@@ -21,6 +22,7 @@ pub mod run;
 pub mod seal;
 mod sources;
 pub mod synth;
+mod table;
 pub mod verify;
 mod worklist;
 

@@ -9,6 +9,7 @@
 mod attestations;
 mod builtin;
 mod definition;
+mod derived;
 mod error;
 mod evaluate;
 mod facts;
@@ -29,6 +30,7 @@ pub use builtin::Builtin;
 pub use definition::{
     CHANNELS, Citation, Kind, MatchKind, Policy, Population, Question, ROLES, Reason, Span, Status, WaiverTerms,
 };
+pub use derived::Derived;
 pub use error::Error;
 pub use evaluate::fingerprint;
 pub use facts::{Facts, Table};

@@ -22,6 +22,7 @@ mod model;
 mod money;
 mod plan;
 mod recheck;
+mod reconciliation;
 mod render;
 mod retention;
 mod timeline;
@@ -37,8 +38,9 @@ pub use blockers::{BLOCKERS, Blocker, BlockerState, Checklist, Group, State, Ste
 pub use chart::{Bar, Chart, Tick};
 pub use error::Error;
 pub use facts::{
-    AppFact, BalanceFact, BillSpan, ChangeMonth, CountFact, Facts, InventoryMonth, Leaver, MchFact, MonthFlow,
-    NoticeFact, PermissionHolders, RefundFact, RoleCount, SignoffFact, SubmissionFact, TestFact, WithdrawalFact, facts,
+    AppFact, BalanceFact, BillDay, BillSpan, ChangeMonth, CountFact, Facts, InventoryMonth, Leaver, MchFact, MonthFlow,
+    NoticeFact, PermissionHolders, ReconDay, ReconDifference, ReconFacts, ReconSum, RefundFact, RoleCount, SignoffFact,
+    SubmissionFact, TestFact, WithdrawalFact, facts,
 };
 pub use findings::{BasisView, EvidenceRow, Family, PolicyView};
 pub use inputs::{
@@ -48,6 +50,9 @@ pub use inputs::{
 pub use model::{Action, Coverage, Model, OutcomeLine, Permissions, Rehearsal, WaiverView, build};
 pub use money::{BridgeLine, MchMoney, Money};
 pub use plan::{Phase, PlanStep};
+pub use reconciliation::{
+    CalendarCell, CalendarMonth, CalendarRow, CellState, KindCount, NotCompared, ReconPage, ReconTotal,
+};
 pub use render::{html, json};
 pub use retention::{RetentionClass, RetentionMonth};
 pub use timeline::{DayLine, Lane, Mark, MonthTick, Timeline};

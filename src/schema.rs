@@ -7,6 +7,7 @@
 //! Limits: no nested types, no floating point, only key columns are NOT NULL (a rule that looks for a missing
 //! value must be able to see it). Every instant `x_at` is followed by its local date twin `x_on`.
 
+mod channels;
 mod commerce;
 mod compliance;
 mod funds;
@@ -255,6 +256,8 @@ pub enum Origin {
     Sealed,
     /// Supplied by this program when policies run (calendars, schedule, code maps); never in an archive.
     Reference,
+    /// Computed from other datasets by a query of the pack when policies run; never in an archive.
+    Derived,
 }
 
 /// A dataset as declared in its file, before twins and the envelope are added.
@@ -287,7 +290,7 @@ pub struct Dataset {
     /// Names of the key columns, in order.
     pub key: &'static [&'static str],
     /// All columns in archive order: declared columns, each instant followed by its twin, then the envelope.
-    /// Reference datasets have no envelope.
+    /// Reference and derived datasets have no envelope.
     pub columns: Vec<Column>,
     arrow: SchemaRef,
 }
@@ -307,7 +310,7 @@ impl Dataset {
                 columns.push(twin);
             }
         }
-        if declared.origin != Origin::Reference {
+        if !matches!(declared.origin, Origin::Reference | Origin::Derived) {
             columns.extend(ENVELOPE.iter().copied());
         }
         let fields: Vec<Field> = columns.iter().map(|c| Field::new(c.name, c.ty.arrow(), c.nullable)).collect();
@@ -388,6 +391,7 @@ fn twin_name(instant: &str) -> Option<&'static str> {
 fn declared() -> impl Iterator<Item = &'static Declared> {
     [
         commerce::DATASETS,
+        channels::DATASETS,
         people::DATASETS,
         trade::DATASETS,
         funds::DATASETS,

@@ -21,6 +21,7 @@ mod permissions;
 mod prng;
 mod registers;
 mod season;
+mod systems;
 mod tables;
 mod trade;
 mod unionpay;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use self::bills::Bills;
@@ -38,6 +40,7 @@ pub use self::faults::FaultSelection;
 use self::faults::Truth;
 pub use self::keys::{staff_token, test_only_key};
 use self::people::World;
+pub use self::systems::{SystemSpec, names as system_names, write as write_system};
 use self::tables::Sink;
 use self::trade::Trade;
 use crate::fsio;
@@ -80,10 +83,28 @@ pub struct SynthSummary {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Too few or too many orders.
-    #[error("{orders} orders is not between {ORDERS_MIN} and {ORDERS_MAX}")]
+    #[error("{orders} orders is not between {ORDERS_MIN} and {max}")]
     Orders {
         /// Number asked for.
         orders: u64,
+        /// Most that this sample can have.
+        max: u64,
+    },
+    /// No sample can be made for this system.
+    #[error("there is no sample of a system `{id}`")]
+    UnknownSystem {
+        /// As given.
+        id: String,
+        /// Names accepted.
+        known: String,
+    },
+    /// Rows of this system cannot be written for this engine.
+    #[error("the sample of this system cannot be written for `{id}`")]
+    UnknownDialect {
+        /// As given.
+        id: String,
+        /// Names accepted.
+        known: String,
     },
     /// No fault has this name.
     #[error("no fault belongs to a policy `{id}`")]
@@ -121,9 +142,11 @@ impl Hint for Error {
     fn hint(&self, lang: Lang) -> Option<String> {
         match self {
             Self::Orders { .. } => Some(
-                lang.pick("请用 --orders 给出至少 1000 的数量。", "Give --orders a number of at least 1000.")
-                    .to_owned(),
+                lang.pick("请用 --orders 给出该范围内的数量。", "Give --orders a number in this range.").to_owned(),
             ),
+            Self::UnknownSystem { known, .. } | Self::UnknownDialect { known, .. } => {
+                Some(format!("{}{known}", lang.pick("可用：", "Accepted: ")))
+            }
             Self::UnknownFault { .. } => Some(
                 lang.pick(
                     "--faults 可为 all、none 或规则编号,如 TXN-003,REC-004。",
@@ -145,7 +168,10 @@ impl Hint for Error {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Orders { .. } | Self::UnknownFault { .. } => Exit::Invalid,
+            Self::Orders { .. }
+            | Self::UnknownFault { .. }
+            | Self::UnknownSystem { .. }
+            | Self::UnknownDialect { .. } => Exit::Invalid,
             Self::File(e) => e.exit(),
             Self::Database { .. } => Exit::Io,
             Self::WriterGone | Self::GeneratorGone => Exit::Internal,
@@ -167,18 +193,9 @@ pub async fn write(
     cancel: &Cancel,
 ) -> Result<SynthSummary, Error> {
     if !(ORDERS_MIN..=ORDERS_MAX).contains(&spec.orders) {
-        return Err(Error::Orders { orders: spec.orders });
+        return Err(Error::Orders { orders: spec.orders, max: ORDERS_MAX });
     }
-    // An empty folder may be there already: people make one before they give its name.
-    if out.symlink_metadata().is_ok() && std::fs::remove_dir(out).is_err() {
-        return Err(fsio::Error::Exists { path: out.into() }.into());
-    }
-    let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fsio::create_dir(parent)?;
-    let building = tempfile::Builder::new()
-        .prefix(".sealport-synth-")
-        .tempdir_in(parent)
-        .map_err(|e| fsio::Error::io("create a folder in", parent, e))?;
+    let building = start_folder(out)?;
     let dir = building.path().to_owned();
     fsio::create_dir(&dir.join("source"))?;
 
@@ -204,11 +221,31 @@ pub async fn write(
         faults: truth.len() as u64,
         policies: truth.policies().into_iter().collect(),
     };
-    open_folder(&dir)?;
-    fsio::rename_new(&dir, out)?;
+    finish_folder(building, out)?;
+    Ok(summary)
+}
+
+/// A folder beside the place of the finished one.
+fn start_folder(out: &Path) -> Result<TempDir, Error> {
+    // An empty folder may be there already: people make one before they give its name.
+    if out.symlink_metadata().is_ok() && std::fs::remove_dir(out).is_err() {
+        return Err(fsio::Error::Exists { path: out.into() }.into());
+    }
+    let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fsio::create_dir(parent)?;
+    tempfile::Builder::new()
+        .prefix(".sealport-synth-")
+        .tempdir_in(parent)
+        .map_err(|e| fsio::Error::io("create a folder in", parent, e).into())
+}
+
+/// Moves the finished folder to its place.
+fn finish_folder(building: TempDir, out: &Path) -> Result<(), Error> {
+    open_folder(building.path())?;
+    fsio::rename_new(building.path(), out)?;
     // The folder has moved; there is nothing left to clean up under its old name.
     let _ = building.keep();
-    Ok(summary)
+    Ok(())
 }
 
 /// Temporary folders are private; the finished case is an ordinary one (its `secrets` stay private).
@@ -240,11 +277,12 @@ fn generate(
     let mut trade = Trade::new(seed, spec.orders, (&mut sink, &mut truth), faults, &world, &removals, books);
     trade.ghost_findings(&token);
     let books = trade.run(spec.orders, cancel)?;
+    let traded: Vec<local::Local> = books.traded.iter().copied().collect();
     let (bill_count, line_count) = books.bills.finish()?;
     let mut rows = sink.finish()?;
     rows.insert("bills".into(), bill_count);
     rows.insert("bill_lines".into(), line_count);
-    for (name, count) in registers::write(&dir.join("registers"), &world, opened, faults, &mut truth)? {
+    for (name, count) in registers::write(&dir.join("registers"), &world, (opened, &traded), faults, &mut truth)? {
         rows.insert(name.into(), count);
     }
     files::write(dir, seed, faults, &mut truth)?;

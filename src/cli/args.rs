@@ -83,7 +83,7 @@ pub enum Command {
     Demo(DemoArgs),
     /// Write a sample merchant with planted, listed faults
     #[command(
-        after_help = "Examples:\n  sealport synth --out shop --orders 50000\n  sealport synth --out clean --faults none\n  sealport synth --out one --faults TXN-001,FND-007"
+        after_help = "Examples:\n  sealport synth --out shop --orders 50000\n  sealport synth --out clean --faults none\n  sealport synth --out one --faults TXN-001,FND-007\n  sealport synth --system litemall --out mall --orders 5000"
     )]
     Synth(SynthArgs),
     /// Create a commented case folder
@@ -99,6 +99,12 @@ pub enum Command {
         after_help = "Example:\n  sealport lookup my-case --key staff --roster hr.csv --out answer.csv --reason \"court order 2026-88\""
     )]
     Lookup(LookupArgs),
+    /// Examine a case before it is sealed: connection, account, mapping, zones, load, disk; writes nothing
+    #[command(after_help = "Examples:\n  sealport doctor my-case\n  sealport doctor my-case --format json")]
+    Doctor {
+        /// Case folder
+        case: PathBuf,
+    },
     /// Extract, map, pseudonymise, archive and sign
     #[command(
         after_help = "Examples:\n  sealport seal my-case\n  sealport seal my-case --draft\n  sealport seal my-case --max-rate 5000 --until 06:00"
@@ -122,7 +128,7 @@ pub enum Command {
     /// List, show, lint and test policies
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// List, show and lint mappings
+    /// Propose, lint, try and explain mappings; what they cover
     #[command(subcommand)]
     Mapping(MappingCommand),
     /// Print the canonical schema: every dataset and column
@@ -166,6 +172,15 @@ pub struct SynthArgs {
     /// Planted faults: all, none, or policy ids separated by commas
     #[arg(long, default_value = "all")]
     pub faults: String,
+    /// Write rows for the tables of a known system (data.sql) instead of the sample shop's own database
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(crate::synth::system_names()))]
+    pub system: Option<String>,
+    /// Engine of data.sql, where a system has several
+    #[arg(long, requires = "system")]
+    pub dialect: Option<String>,
+    /// Address of the database that data.sql is loaded into, for case.toml
+    #[arg(long, requires = "system")]
+    pub url: Option<String>,
 }
 
 /// Arguments of `init`.
@@ -397,6 +412,56 @@ pub enum MappingCommand {
     Lint {
         /// Mapping file, or preset:ID
         mapping: String,
+    },
+    /// What is filled of what the policies need, and what each gap costs
+    #[command(
+        after_help = "Examples:\n  sealport mapping coverage my-case\n  sealport mapping coverage mapping.toml --fail-under 80"
+    )]
+    Coverage {
+        /// Case folder, mapping file, or preset:ID
+        target: String,
+        /// Exit with 5 when less than this percentage of the needed columns is filled
+        #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+        fail_under: Option<u8>,
+    },
+    /// Propose a mapping for an unknown database; guesses are marked, no value that may be personal is written
+    #[command(
+        after_help = "Examples:\n  sealport mapping init --source sqlite://shop.db --out mapping.toml\n  sealport mapping init --source mysql://reader@db.example/shop --name shop --out mapping.toml"
+    )]
+    Init {
+        /// Where the data lies: sqlite://FILE, postgres://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE
+        #[arg(long)]
+        source: String,
+        /// Id of the mapping; the password is looked up under it [default: the database's name]
+        #[arg(long)]
+        name: Option<String>,
+        /// File to write; must not exist
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Show the first rows of each SELECT as they would stand in an archive: people as tokens, secrets as fingerprints
+    #[command(after_help = "Example:\n  sealport mapping try my-case --dataset refunds --rows 20")]
+    Try {
+        /// Case folder
+        case: PathBuf,
+        /// Only this source
+        #[arg(long)]
+        source: Option<String>,
+        /// Only this dataset
+        #[arg(long)]
+        dataset: Option<String>,
+        /// Rows of each SELECT, at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        rows: u64,
+    },
+    /// How the engine would run each SELECT, with its rows, conditions and warnings
+    #[command(after_help = "Example:\n  sealport mapping explain my-case --dataset trade_orders")]
+    Explain {
+        /// Case folder
+        case: PathBuf,
+        /// Only this dataset
+        #[arg(long)]
+        dataset: Option<String>,
     },
 }
 

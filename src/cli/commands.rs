@@ -86,7 +86,13 @@ fn manual() -> Result<Answer, Error> {
 async fn dispatch(env: &Env, command: Command) -> Result<Answer, Error> {
     match command {
         Command::Demo(a) => ops::demo::demo(env, &a.out, a.orders, a.seed).await,
-        Command::Synth(a) => ops::synth::synth(env, &a.out, a.orders, a.seed, &a.faults).await,
+        Command::Synth(a) => match &a.system {
+            None => ops::synth::synth(env, &a.out, a.orders, a.seed, &a.faults).await,
+            Some(system) => {
+                let place = ops::synth::Place { system, dialect: a.dialect.as_deref(), url: a.url.as_deref() };
+                ops::synth::system(env, &a.out, &place, a.orders, a.seed, &a.faults)
+            }
+        },
         Command::Init(a) => {
             let kind = CaseKind::from_word(&a.kind).unwrap_or(CaseKind::Audit);
             let request =
@@ -101,6 +107,7 @@ async fn dispatch(env: &Env, command: Command) -> Result<Answer, Error> {
                 ops::lookup::LookupRequest { case: a.case, key: a.key, roster: a.roster, out: a.out, reason: a.reason };
             ops::lookup::lookup(env, &request)
         }
+        Command::Doctor { case } => ops::doctor::doctor(env, &case).await,
         Command::Seal(a) => ops::seal::seal(env, &a.case, &seal_options(&a.how)).await.map(|(answer, _)| answer),
         Command::Verify(a) => {
             let request = ops::verify::VerifyRequest {
@@ -127,6 +134,20 @@ async fn dispatch(env: &Env, command: Command) -> Result<Answer, Error> {
         Command::Mapping(MappingCommand::List { case }) => ops::mapping::list(env, &case),
         Command::Mapping(MappingCommand::Show { mapping }) => ops::mapping::show(env, &reference(&mapping)),
         Command::Mapping(MappingCommand::Lint { mapping }) => ops::mapping::lint(env, &reference(&mapping)),
+        Command::Mapping(MappingCommand::Coverage { target, fail_under }) => {
+            ops::mapping::coverage::coverage(env, &target, fail_under)
+        }
+        Command::Mapping(MappingCommand::Init { source, name, out }) => {
+            let request = ops::mapping::propose::ProposeRequest { url: source, name, out };
+            ops::mapping::propose::propose(env, &request).await
+        }
+        Command::Mapping(MappingCommand::Try { case, source, dataset, rows }) => {
+            let request = ops::mapping::sample::TryRequest { case, source, dataset, rows };
+            ops::mapping::sample::sample(env, &request).await
+        }
+        Command::Mapping(MappingCommand::Explain { case, dataset }) => {
+            ops::mapping::explain::explain(env, &case, dataset.as_deref()).await
+        }
         Command::Schema => {
             Ok(Answer { text: crate::schema::page::markdown(), json: crate::schema::page::json(), exit: Exit::Success })
         }

@@ -109,6 +109,24 @@ pub enum SourceLocation {
     CsvDir(PathBuf),
 }
 
+impl SourceLocation {
+    /// Reads an address as it stands in a case; relative paths start at `dir`. The error is what is wrong with it and
+    /// never repeats it: it may hold a password.
+    ///
+    /// # Errors
+    /// When it cannot be understood or holds a password.
+    pub fn parse(url: &str, dir: &Path, password_file: Option<PathBuf>) -> Result<Self, &'static str> {
+        match url.split_once(':') {
+            Some(("sqlite", rest)) => Ok(Self::Sqlite(dir.join(rest.trim_start_matches("//")))),
+            Some((scheme, _)) if Engine::of_scheme(scheme).is_some() => server(url, password_file),
+            Some(("files", rest)) => Ok(Self::Files(dir.join(rest))),
+            Some(("parquet", rest)) => Ok(Self::ParquetDir(dir.join(rest))),
+            Some(("csv", rest)) => Ok(Self::CsvDir(dir.join(rest))),
+            _ => Err("`url` must start with sqlite://, postgres://, mysql://, files:, parquet: or csv:"),
+        }
+    }
+}
+
 /// Platform bill files and what their names do not say.
 #[derive(Debug, Clone)]
 pub struct BillsConfig {
@@ -319,23 +337,12 @@ fn sources(dir: &Path, root: &Reader<'_>) -> Vec<SourceConfig> {
         let url = s.text("url");
         let mapping = s.opt_text("mapping").map(|m| MappingRef::parse(&m, dir));
         let password_file = s.opt_text("password_file").map(|f| dir.join(f));
-        let location = match url.split_once(':') {
-            Some(("sqlite", rest)) => SourceLocation::Sqlite(dir.join(rest.trim_start_matches("//"))),
-            Some((scheme, _)) if Engine::of_scheme(scheme).is_some() => server(s, &url, password_file),
-            Some(("files", rest)) => SourceLocation::Files(dir.join(rest)),
-            Some(("parquet", rest)) => SourceLocation::ParquetDir(dir.join(rest)),
-            Some(("csv", rest)) => SourceLocation::CsvDir(dir.join(rest)),
-            _ => {
-                if s.has("url") {
-                    // The address is not repeated: it may hold a password.
-                    s.problem_at(
-                        "url",
-                        "`url` must start with sqlite://, postgres://, mysql://, files:, parquet: or csv:",
-                    );
-                }
-                SourceLocation::CsvDir(PathBuf::new())
+        let location = SourceLocation::parse(&url, dir, password_file).unwrap_or_else(|problem| {
+            if s.has("url") {
+                s.problem_at("url", problem);
             }
-        };
+            SourceLocation::CsvDir(PathBuf::new())
+        });
         let is_database =
             matches!(location, SourceLocation::Sqlite(_) | SourceLocation::Files(_) | SourceLocation::Server { .. });
         if is_database && mapping.is_none() {
@@ -361,24 +368,17 @@ fn sources(dir: &Path, root: &Reader<'_>) -> Vec<SourceConfig> {
 }
 
 /// An address without a password: a case folder is handed on, and with it whatever its files say.
-fn server(s: &Reader<'_>, text: &str, password_file: Option<PathBuf>) -> SourceLocation {
-    let none = SourceLocation::CsvDir(PathBuf::new());
-    let Some((url, engine)) = Url::parse(text).ok().and_then(|u| Engine::of_scheme(u.scheme()).map(|e| (u, e))) else {
-        s.problem_at(
-            "url",
-            "the address cannot be read; write postgres://USER@HOST:5432/DATABASE or mysql://USER@HOST:3306/DATABASE",
-        );
-        return none;
-    };
+fn server(text: &str, password_file: Option<PathBuf>) -> Result<SourceLocation, &'static str> {
+    let (url, engine) = Url::parse(text).ok().and_then(|u| Engine::of_scheme(u.scheme()).map(|e| (u, e))).ok_or(
+        "the address cannot be read; write postgres://USER@HOST:5432/DATABASE or mysql://USER@HOST:3306/DATABASE",
+    )?;
     let hides_password = |key: &str| matches!(key, "password" | "passwd" | "pwd");
     if url.password().is_some() || url.query_pairs().any(|(key, _)| hides_password(&key)) {
-        s.problem_at(
-            "url",
+        return Err(
             "the address holds a password; take it out and give it as SEALPORT_PASSWORD_<SOURCE>, `password_file` or at the prompt",
         );
-        return none;
     }
-    SourceLocation::Server { engine, url, password_file }
+    Ok(SourceLocation::Server { engine, url, password_file })
 }
 
 fn bills(root: &Reader<'_>) -> Vec<BillsConfig> {

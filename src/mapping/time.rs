@@ -185,6 +185,13 @@ enum PatternPart {
 }
 
 impl Pattern {
+    /// Whether texts of this form sort as the times they mean: from the year down.
+    pub(super) fn is_ordered(&self) -> bool {
+        use PatternPart::{Day, Hour, Literal, Milli, Minute, Month, Second, Year};
+        let parts: Vec<PatternPart> = self.0.iter().copied().filter(|p| !matches!(p, Literal(_))).collect();
+        [Year, Month, Day, Hour, Minute, Second, Milli].starts_with(&parts)
+    }
+
     /// Compiles a pattern of `yyyy MM dd HH mm ss SSS` and literal characters; `None` unless it names a full date.
     pub(super) fn compile(text: &str) -> Option<Self> {
         const WORDS: [(&str, PatternPart); 7] = [

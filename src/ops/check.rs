@@ -219,6 +219,24 @@ pub async fn check(env: &Env, path: &Path, options: &CheckOptions) -> Result<(An
     Ok((Answer { text: text(env.lang, &assessment, stored.as_deref()), json: value, exit }, assessment))
 }
 
+/// The sealed tables with the days they cover.
+pub(super) fn tables(archive: &Archive) -> Result<Vec<Table>, Error> {
+    let reconciliation = archive.reconciliation()?;
+    let coverage = |name: &str| {
+        let span = &reconciliation["datasets"][name]["coverage"];
+        Some((span["from"].as_str()?.parse().ok()?, span["to"].as_str()?.parse().ok()?))
+    };
+    let table = |t: &crate::archive::TableInfo| Table {
+        name: t.name.clone(),
+        files: t.files.clone(),
+        schema: t.arrow_schema(),
+        rows: t.rows,
+        coverage: coverage(&t.name),
+    };
+    // Policies read datasets; the tables they were made from are evidence, not another dataset.
+    Ok(archive.tables().iter().filter(|t| !t.is_raw()).map(table).collect())
+}
+
 fn facts(
     env: &Env,
     target: &Target,
@@ -229,23 +247,7 @@ fn facts(
     let statement = archive.statement();
     let zone = statement.zone;
     let reconciliation = archive.reconciliation()?;
-    let coverage = |name: &str| {
-        let span = &reconciliation["datasets"][name]["coverage"];
-        Some((span["from"].as_str()?.parse().ok()?, span["to"].as_str()?.parse().ok()?))
-    };
-    let tables = archive
-        .tables()
-        .iter()
-        // Policies read datasets; the tables they were made from are evidence, not another dataset.
-        .filter(|t| !t.is_raw())
-        .map(|t| Table {
-            name: t.name.clone(),
-            files: t.files.clone(),
-            schema: t.arrow_schema(),
-            rows: t.rows,
-            coverage: coverage(&t.name),
-        })
-        .collect();
+    let tables = tables(archive)?;
     let absent = reconciliation["absent"]
         .as_object()
         .into_iter()

@@ -1,4 +1,10 @@
-//! `mapping list`, `mapping show`, `mapping lint`.
+//! `mapping list`, `mapping show`, `mapping lint`; in modules of their own what looks at data or policies: `coverage`,
+//! `explain`, `init`, `try`.
+
+pub mod coverage;
+pub mod explain;
+pub mod propose;
+pub mod sample;
 
 use std::path::Path;
 
@@ -72,4 +78,17 @@ pub fn lint(env: &Env, reference: &MappingRef) -> Result<Answer, Error> {
         json: json!({ "mapping": mapping.src_system(), "selects": mapping.parts().len(), "problems": [] }),
         exit: Exit::Success,
     })
+}
+
+/// No SELECT of the case feeds what was asked for.
+fn nothing_feeds(dataset: Option<&str>) -> Error {
+    let message = match dataset {
+        Some(name) => format!("no SELECT of the case feeds a dataset `{name}`"),
+        None => "the case has no database with a mapping".to_owned(),
+    };
+    Error::usage(
+        message,
+        "`sealport mapping list 案件文件夹` 列出映射，`sealport mapping show 映射` 列出其数据集。",
+        "`sealport mapping list CASE` lists the mappings, `sealport mapping show MAPPING` what one fills",
+    )
 }

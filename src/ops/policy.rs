@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Answer, Env, Error};
 use crate::fsio;
 use crate::model::{Exit, Lang};
-use crate::policy::{self as policies, Kind, Pack, Policy};
+use crate::policy::{self as policies, Derived, Kind, Pack, Policy};
 use crate::query::Limits;
 
 fn pack(dir: Option<&Path>) -> Result<Pack, Error> {
@@ -48,7 +48,14 @@ pub fn list(env: &Env, dir: Option<&Path>) -> Result<Answer, Error> {
         text.push_str(&format!("{:<9}{:<9}{:<12}{}\n", p.id, p.severity.word(), kind(p), p.title.get(env.lang)));
         rows.push(json!({ "id": p.id, "severity": p.severity.word(), "kind": kind(p), "title": p.title, "sets": p.sets, "digest": p.digest }));
     }
-    let json = json!({ "pack": pack.name(), "version": pack.version(), "digest": pack.digest(), "policies": rows });
+    let mut derived: Vec<Value> = Vec::new();
+    for d in pack.derived() {
+        text.push_str(&format!("{} · {}\n", d.name, d.title.get(env.lang)));
+        derived.push(json!({ "dataset": d.name, "title": d.title, "digest": d.digest }));
+    }
+    let json = json!({
+        "pack": pack.name(), "version": pack.version(), "digest": pack.digest(), "policies": rows, "derived": derived,
+    });
     Ok(Answer { text, json, exit: Exit::Success })
 }
 
@@ -58,8 +65,12 @@ pub fn list(env: &Env, dir: Option<&Path>) -> Result<Answer, Error> {
 /// When the pack is wrong or has no such policy.
 pub fn show(env: &Env, dir: Option<&Path>, id: &str) -> Result<Answer, Error> {
     let pack = pack(dir)?;
+    if let Some(d) = pack.derived().find(|d| d.name == id) {
+        return Ok(show_derived(env, d));
+    }
     let Some(p) = pack.policy(id) else {
-        let ids: Vec<&str> = pack.policies().map(|p| p.id.as_str()).collect();
+        let derived = pack.derived().map(|d| d.name.as_str());
+        let ids: Vec<&str> = pack.policies().map(|p| p.id.as_str()).chain(derived).collect();
         return Err(Error::usage(
             format!("the pack has no policy `{id}`"),
             format!("可选：{}", ids.join("、")),
@@ -95,6 +106,25 @@ pub fn show(env: &Env, dir: Option<&Path>, id: &str) -> Result<Answer, Error> {
     Ok(Answer { text, json, exit: Exit::Success })
 }
 
+/// A derived dataset: what its query reads, what a missing value does, the query.
+fn show_derived(env: &Env, d: &Derived) -> Answer {
+    let l = env.lang;
+    let mut text = format!("{} · {}\n\n{}\n", d.name, d.title.get(l), l.pick("读取", "reads"));
+    for (dataset, columns) in &d.needs {
+        text.push_str(&format!("  {dataset}: {}\n", columns.join(", ")));
+    }
+    text.push_str(&format!("\n{}\n", l.pick("缺值", "missing values")));
+    for (column, effect) in &d.nulls {
+        text.push_str(&format!("  {column}: {effect}\n"));
+    }
+    text.push_str(&format!("\n{}\n", d.sql));
+    let json = json!({
+        "dataset": d.name, "title": d.title, "revision": d.revision, "digest": d.digest, "needs": d.needs,
+        "nulls": d.nulls, "sql": d.sql,
+    });
+    Answer { text, json, exit: Exit::Success }
+}
+
 /// Every mistake of the pack at once.
 ///
 /// # Errors
@@ -121,7 +151,7 @@ pub async fn lint(env: &Env, dir: Option<&Path>) -> Result<Answer, Error> {
 pub async fn test(env: &Env, dir: Option<&Path>, ids: &[String]) -> Result<Answer, Error> {
     let pack = pack(dir)?;
     for id in ids {
-        if pack.policy(id).is_none() {
+        if pack.policy(id).is_none() && !pack.derived().any(|d| d.name == *id) {
             return Err(Error::usage(
                 format!("the pack has no policy `{id}`"),
                 "请用 `sealport policy list` 查看。",

@@ -1,10 +1,11 @@
 //! `report`: the documents of a case, from its newest archive and assessment.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Answer, Env, Error, journal, keys, places, verify};
+use super::{Answer, Env, Error, check, journal, keys, places, verify};
 use crate::archive::{Archive, FolderKind, VerifyReport, seal_folder};
 use crate::config::Case;
 use crate::config::case::CaseKind;
@@ -58,8 +59,20 @@ pub async fn report(env: &Env, dir: &Path, kind: Option<CaseKind>, languages: &[
         session.add_parquet(&table.name, &table.files, table.arrow_schema(), None).await?;
     }
     let as_of = assessment.as_of.parse().unwrap_or(case.as_of);
-    let tables = archive.tables().iter().filter(|t| !t.is_raw()).map(|t| t.name.clone()).collect();
-    let facts = document::facts(&session, &tables, as_of, as_of.with_timezone(&case.zone).date_naive()).await?;
+    let mut tables: BTreeSet<String> =
+        archive.tables().iter().filter(|t| !t.is_raw()).map(|t| t.name.clone()).collect();
+    // The same queries as the check's: the assessment carries the pack it was made with.
+    let pack = Pack::load(&assessment_path.join("inputs/pack"))?;
+    for derived in pack.derived() {
+        let sealed = check::tables(&archive)?;
+        if let Some(table) = derived.table(&session, &sealed, spill.path(), &env.cancel).await? {
+            session.add_parquet(&table.name, &table.files, table.schema, None).await?;
+            tables.insert(table.name);
+        }
+    }
+    let day = |text: &str, otherwise| text.parse().unwrap_or(otherwise);
+    let window = (day(&assessment.window.0, case.window.0), day(&assessment.window.1, case.window.1));
+    let facts = document::facts(&session, &tables, as_of, as_of.with_timezone(&case.zone).date_naive(), window).await?;
     task.advance(1);
     let pack = pack_facts(&Pack::embedded()?);
     let archive_facts = archive_facts(&archive, &archive_name, &verified)?;

@@ -7,12 +7,12 @@
 //! written.
 
 mod account;
-mod flow;
+pub(super) mod flow;
 mod gate;
-mod pace;
-mod plan;
-mod raw;
-mod staff;
+pub(super) mod pace;
+pub(super) mod plan;
+pub(super) mod raw;
+pub(super) mod staff;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -143,8 +143,11 @@ fn needs_met(siblings: &[(String, String)], known: &Knowledge<'_>) -> (usize, Ve
     let is_ours = |dataset: &str| !known.profile.out_of_scope.contains_key(dataset);
     for (id, shortages) in known.needs {
         let Some(policy) = known.pack.policy(id) else { continue };
-        let archived = policy.needs.keys().filter(|d| {
-            crate::schema::dataset(d).is_some_and(|d| d.origin != crate::schema::Origin::Reference) && is_ours(d)
+        let behind = policy.needs.keys().filter_map(|d| known.pack.derived.get(d)).flat_map(|d| d.needs.keys());
+        let archived = policy.needs.keys().chain(behind).filter(|d| {
+            use crate::schema::Origin;
+            crate::schema::dataset(d).is_some_and(|d| !matches!(d.origin, Origin::Reference | Origin::Derived))
+                && is_ours(d)
         });
         datasets.extend(archived.cloned());
         for shortage in shortages.iter().filter(|s| is_ours(s.dataset())) {

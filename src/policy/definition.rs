@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::builtin::Builtin;
-use super::params::{Param, ParamType};
+use super::params::Param;
 use crate::config::{Document, Problems};
 use crate::finding::{Remedy, Severity};
 use crate::model::{Bilingual, Digest};
 
-pub(super) use read::read_tables;
+pub(super) use read::{read_needs, read_nulls, read_tables};
 
 /// Roles a merchant can have in law.
 pub const ROLES: [&str; 3] = ["platform-operator", "self-operated", "payment-institution"];
@@ -215,10 +215,5 @@ impl Policy {
             Some(policy) => problems.or(policy),
             None => Err(problems),
         }
-    }
-
-    /// Whether the policy has this parameter as a list.
-    pub(super) fn is_list(&self, name: &str) -> bool {
-        self.params.get(name).is_some_and(|p| p.ty == ParamType::List)
     }
 }

@@ -306,7 +306,7 @@ pub(super) fn instant_text(t: DateTime<Utc>) -> String {
 }
 
 /// A cell as text.
-fn printed(column: &ArrayRef, i: usize) -> Result<Option<String>, Fault> {
+pub(super) fn printed(column: &ArrayRef, i: usize) -> Result<Option<String>, Fault> {
     if column.is_null(i) {
         return Ok(None);
     }

@@ -12,6 +12,7 @@ use chrono::{DateTime, Datelike as _, Days, Duration, Months, NaiveDate, NaiveTi
 use chrono_tz::Tz;
 
 use super::definition::{Policy, Span};
+use super::derived::Derived;
 use super::params::{ParamValue, day_before};
 use crate::model::{Bilingual, Digest};
 use crate::query::{Params, Value};
@@ -193,11 +194,38 @@ impl Facts {
         self.tables.iter().find(|t| t.name == name)
     }
 
-    /// Everything the data lacks for a policy with these parameter values.
-    pub(super) fn shortages(&self, policy: &Policy, value: &dyn Fn(&str) -> Option<ParamValue>) -> Vec<Shortage> {
+    /// Everything the data lacks for a policy with these parameter values; of a derived dataset, for its query.
+    pub(super) fn shortages(
+        &self,
+        policy: &Policy,
+        derived: &BTreeMap<String, Arc<Derived>>,
+        value: &dyn Fn(&str) -> Option<ParamValue>,
+    ) -> Vec<Shortage> {
+        let mut list = self.lacks(&policy.needs, &policy.coverage, value);
+        for name in policy.needs.keys().filter(|n| is_derived(n)) {
+            match derived.get(name) {
+                None => list.push(Shortage::Dataset { dataset: name.clone(), declared: None }),
+                Some(d) => {
+                    for shortage in self.lacks(&d.needs, &d.coverage, &|_| None) {
+                        if !list.contains(&shortage) {
+                            list.push(shortage);
+                        }
+                    }
+                }
+            }
+        }
+        list
+    }
+
+    fn lacks(
+        &self,
+        needs: &BTreeMap<String, Vec<String>>,
+        coverage: &BTreeMap<String, Span>,
+        value: &dyn Fn(&str) -> Option<ParamValue>,
+    ) -> Vec<Shortage> {
         let mut list = Vec::new();
-        for (name, columns) in &policy.needs {
-            if schema::dataset(name).is_some_and(|d| d.origin == Origin::Reference) {
+        for (name, columns) in needs {
+            if is_derived(name) || schema::dataset(name).is_some_and(|d| d.origin == Origin::Reference) {
                 continue;
             }
             let Some(table) = self.table(name) else {
@@ -207,7 +235,7 @@ impl Facts {
             for column in columns.iter().filter(|c| table.schema.field_with_name(c).is_err()) {
                 list.push(Shortage::Column { dataset: name.clone(), column: column.clone() });
             }
-            if let Some(span) = policy.coverage.get(name) {
+            if let Some(span) = coverage.get(name) {
                 let need = required(&self.moment(), span, self.opened_on, value);
                 if !covers(table.coverage, need) {
                     list.push(Shortage::Coverage { dataset: name.clone(), need, have: table.coverage });
@@ -216,6 +244,11 @@ impl Facts {
         }
         list
     }
+}
+
+/// Whether the pack, not the archive, has the dataset.
+pub(super) fn is_derived(name: &str) -> bool {
+    schema::dataset(name).is_some_and(|d| d.origin == Origin::Derived)
 }
 
 /// Local days a span asks for, end excluded.

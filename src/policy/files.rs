@@ -150,7 +150,15 @@ impl FileSet {
 
     /// Policy digest: the same over `check.sql` and `policy.toml` of one folder.
     pub(super) fn policy_digest(&self, folder: &str) -> Digest {
-        let parts = ["check.sql", "policy.toml"];
+        self.digest_within(folder, ["check.sql", "policy.toml"])
+    }
+
+    /// Digest of a derived dataset: the same over `derived.toml` and `query.sql` of one folder.
+    pub(super) fn derived_digest(&self, folder: &str) -> Digest {
+        self.digest_within(folder, ["derived.toml", "query.sql"])
+    }
+
+    fn digest_within(&self, folder: &str, parts: [&str; 2]) -> Digest {
         digest_of(parts.into_iter().filter_map(|name| Some((name, self.get(&format!("{folder}/{name}"))?))))
     }
 }

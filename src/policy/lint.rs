@@ -10,9 +10,11 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::definition::{Kind, Policy};
+use super::derived::{self, Derived};
 use super::evaluate::{self, Bound};
 use super::facts::Moment;
 use super::pack::Pack;
+use super::params::Param;
 use crate::config::Problem;
 use crate::query::sqlparser::tokenizer::Span;
 use crate::query::{self, Limits, Session};
@@ -24,7 +26,10 @@ struct Place<'a> {
     file: String,
     /// Key inside `policy.toml`; positions inside the text are not positions in the file then.
     key: Option<&'static str>,
-    policy: &'a Policy,
+    /// Datasets and columns the text may read.
+    needs: &'a BTreeMap<String, Vec<String>>,
+    /// Parameters it may use beside the context; `None`: not even the context.
+    params: Option<&'a BTreeMap<String, Param>>,
 }
 
 impl Place<'_> {
@@ -60,29 +65,22 @@ pub(super) async fn lint(pack: &Pack, limits: &Limits) -> Result<Vec<Problem>, q
         let mut used = BTreeSet::new();
         let mut read = BTreeMap::new();
         let mut texts: Vec<(Place<'_>, &str, Role)> = Vec::new();
+        let place = |file, key| Place { file, key, needs: &policy.needs, params: Some(&policy.params) };
         if let Kind::Sql { check, file } = &policy.kind {
             let file = pack.files.shown(&format!("{}/{file}", policy.folder));
-            texts.push((Place { file, key: None, policy }, check, Role::Check));
+            texts.push((place(file, None), check, Role::Check));
         }
         if let Kind::Attestation(question) = &policy.kind {
-            texts.push((
-                Place { file: toml.clone(), key: Some("attestation.subject_from"), policy },
-                &question.subject_from,
-                Role::Subjects,
-            ));
+            texts.push((place(toml.clone(), Some("attestation.subject_from")), &question.subject_from, Role::Subjects));
         }
         if let Some(population) = &policy.population {
-            texts.push((
-                Place { file: toml.clone(), key: Some("population.sql"), policy },
-                &population.sql,
-                Role::Population,
-            ));
+            texts.push((place(toml.clone(), Some("population.sql")), &population.sql, Role::Population));
         }
         let before = problems.len();
         for (place, sql, role) in &texts {
             let found = walk(place, sql, *role);
             used.extend(found.placeholders.clone());
-            for (table, columns) in found.columns_read(policy) {
+            for (table, columns) in found.columns_read(&policy.needs) {
                 read.entry(table).or_insert_with(BTreeSet::new).extend(columns);
             }
             problems.extend(found.problems);
@@ -90,14 +88,60 @@ pub(super) async fn lint(pack: &Pack, limits: &Limits) -> Result<Vec<Problem>, q
         // Further complaints about a text that is not even in the profile would only hide what matters.
         if problems.len() == before {
             for (place, sql, role) in &texts {
-                problems.extend(plan(place, sql, *role, &base).await?);
+                problems.extend(plan(policy, place, sql, *role, &base).await?);
             }
             if !texts.is_empty() {
-                unused(policy, &toml, &used, &read, &mut problems);
+                unused_params(policy, &toml, &used, &read, &mut problems);
+                unused_columns(&policy.needs, &toml, &read, &mut problems);
             }
         }
     }
+    for derived in pack.derived() {
+        problems.extend(derived_dataset(pack, derived, &base).await?);
+    }
     Ok(problems)
+}
+
+/// Lints the query of a derived dataset: the profile, the declared columns, the schema of its rows.
+async fn derived_dataset(pack: &Pack, derived: &Derived, base: &Session) -> Result<Vec<Problem>, query::Error> {
+    let file = pack.files.shown(&format!("{}/query.sql", derived.folder));
+    let place = Place { file, key: None, needs: &derived.needs, params: None };
+    let found = walk(&place, &derived.sql, Role::Rows);
+    let mut problems = found.problems.clone();
+    if !problems.is_empty() {
+        return Ok(problems);
+    }
+    let session = declared_only(base, &derived.needs).await?;
+    match session.inspect(&derived.sql, &query::Params::new()).await {
+        Ok(inspection) => {
+            problems.extend(inspection.hazards.iter().map(|h| place.whole(h)));
+            if let Some(dataset) = schema::dataset(&derived.name)
+                && let Err(message) = derived::contract(dataset, &inspection.schema)
+            {
+                problems.push(place.whole(message));
+            }
+        }
+        Err(query::Error::Refused { message }) => problems.push(place.whole(message)),
+        Err(e) => return Err(e),
+    }
+    let toml = pack.files.shown(&format!("{}/derived.toml", derived.folder));
+    if let Err(message) = derived.split() {
+        problems.push(Problem { file: toml.clone(), line: 0, column: 0, message });
+    }
+    unused_columns(&derived.needs, &toml, &found.columns_read(&derived.needs), &mut problems);
+    Ok(problems)
+}
+
+/// A session that holds the declared columns, empty, and nothing else.
+async fn declared_only(base: &Session, needs: &BTreeMap<String, Vec<String>>) -> Result<Session, query::Error> {
+    let session = base.fork();
+    for (name, columns) in needs {
+        if let Some(dataset) = schema::dataset(name) {
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            session.add_parquet(name, &[], dataset.arrow_schema(), Some(&columns)).await?;
+        }
+    }
+    Ok(session)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +149,12 @@ enum Role {
     Check,
     Population,
     Subjects,
+    /// Rows of a derived dataset, in any order.
+    Rows,
 }
 
-/// Declared things that no text uses.
-fn unused(
+/// Declared parameters that no text uses.
+fn unused_params(
     policy: &Policy,
     file: &str,
     used: &BTreeSet<String>,
@@ -123,7 +169,17 @@ fn unused(
             complain(format!("parameter `{name}` is declared but never used"));
         }
     }
-    for (dataset, columns) in &policy.needs {
+}
+
+/// Declared datasets and columns that no text reads.
+fn unused_columns(
+    needs: &BTreeMap<String, Vec<String>>,
+    file: &str,
+    read: &BTreeMap<String, BTreeSet<String>>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut complain = |message: String| problems.push(Problem { file: file.to_owned(), line: 0, column: 0, message });
+    for (dataset, columns) in needs {
         match read.get(dataset) {
             None => complain(format!("dataset `{dataset}` is declared in [needs.columns] but never read")),
             Some(names) => {
@@ -136,15 +192,14 @@ fn unused(
 }
 
 /// Plans a text over the declared columns and checks what it would return.
-async fn plan(place: &Place<'_>, sql: &str, role: Role, base: &Session) -> Result<Vec<Problem>, query::Error> {
-    let policy = place.policy;
-    let session = base.fork();
-    for (name, columns) in &policy.needs {
-        if let Some(dataset) = schema::dataset(name) {
-            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-            session.add_parquet(name, &[], dataset.arrow_schema(), Some(&columns)).await?;
-        }
-    }
+async fn plan(
+    policy: &Policy,
+    place: &Place<'_>,
+    sql: &str,
+    role: Role,
+    base: &Session,
+) -> Result<Vec<Problem>, query::Error> {
+    let session = declared_only(base, &policy.needs).await?;
     let moment = Moment { as_of: Default::default(), window: Default::default(), zone: chrono_tz::UTC };
     let defaults = policy.params.iter().map(|(name, p)| (name, &p.default));
     let bound = Bound::new(moment.params(), defaults);
@@ -187,6 +242,7 @@ async fn plan(place: &Place<'_>, sql: &str, role: Role, base: &Session) -> Resul
                 problems.push(place.whole("the query must return one column `subject_ref`"));
             }
         }
+        Role::Rows => {}
     }
     Ok(problems)
 }

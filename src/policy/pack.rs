@@ -7,9 +7,10 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 
 use super::definition::{Kind, Policy, Status};
+use super::derived::Derived;
 use super::files::FileSet;
 use super::laws::{self, Law, RetentionClass};
-use super::{lint, testing};
+use super::{facts, lint, testing};
 use crate::config::document::LoadError;
 use crate::config::{Document, Problem, Problems};
 use crate::finding::Conflict;
@@ -33,6 +34,7 @@ pub struct Pack {
     schedule: Vec<RetentionClass>,
     pub(super) tables: BTreeMap<String, RecordBatch>,
     policies: BTreeMap<String, Arc<Policy>>,
+    pub(super) derived: BTreeMap<String, Arc<Derived>>,
     pub(super) files: FileSet,
 }
 
@@ -70,6 +72,7 @@ impl Pack {
         let schedule = part(&files, "schedule.toml", &mut problems, laws::read_schedule).unwrap_or_default();
         let tables = read_tables(&files, &schedule, &mut problems);
         let policies = read_policies(&files, &mut problems);
+        let derived = read_derived(&files, &mut problems);
         let sets: BTreeSet<&str> = head.iter().flat_map(|h| h.sets.keys().map(String::as_str)).collect();
         for policy in policies.values() {
             let file = format!("{}/policy.toml", policy.folder);
@@ -84,6 +87,9 @@ impl Pack {
             }
             for id in policy.conflicts.iter().filter(|id| !conflicts.contains_key(*id)) {
                 complain(format!("conflict `{id}` is not in conflicts.toml"));
+            }
+            for name in policy.needs.keys().filter(|n| facts::is_derived(n) && !derived.contains_key(*n)) {
+                complain(format!("dataset `{name}` is derived, but the pack has no derived/{name}/derived.toml"));
             }
             for set in policy.sets.iter().filter(|s| !sets.contains(s.as_str())) {
                 complain(format!("set `{set}` is not declared in pack.toml"));
@@ -104,6 +110,7 @@ impl Pack {
             schedule,
             tables,
             policies,
+            derived,
             files,
         })
     }
@@ -152,6 +159,11 @@ impl Pack {
         self.policies.get(id).map(Arc::clone)
     }
 
+    /// All derived datasets, in name order.
+    pub fn derived(&self) -> impl Iterator<Item = &Derived> {
+        self.derived.values().map(AsRef::as_ref)
+    }
+
     /// Conflicts between sources, in id order.
     pub fn conflicts(&self) -> impl Iterator<Item = &Conflict> {
         self.conflicts.values()
@@ -181,6 +193,9 @@ impl Pack {
         let mut problems = lint::lint(self, limits).await?;
         for policy in self.policies() {
             problems.extend(testing::lint(self, policy));
+        }
+        for derived in self.derived() {
+            problems.extend(testing::lint_derived(self, derived));
         }
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         Ok(Problems(problems))
@@ -331,13 +346,46 @@ fn read_policies(files: &FileSet, problems: &mut Vec<Problem>) -> BTreeMap<Strin
             Err(list) => problems.extend(list.0),
         }
     }
-    for path in files.paths().filter(|p| p.ends_with("/check.sql") || p.ends_with("/tests.toml")) {
+    let is_part = |p: &&str| !p.starts_with(DERIVED) && (p.ends_with("/check.sql") || p.ends_with("/tests.toml"));
+    for path in files.paths().filter(is_part) {
         let folder = path.rsplit_once('/').map_or("", |(f, _)| f);
         if files.get(&format!("{folder}/policy.toml")).is_none() {
             problems.push(files.problem(path, "there is no policy.toml beside this file"));
         }
     }
     policies
+}
+
+/// Folder of the derived datasets.
+const DERIVED: &str = "derived/";
+
+fn read_derived(files: &FileSet, problems: &mut Vec<Problem>) -> BTreeMap<String, Arc<Derived>> {
+    let mut derived = BTreeMap::new();
+    let paths: Vec<String> = files.paths().filter(|p| p.starts_with(DERIVED)).map(str::to_owned).collect();
+    for path in paths {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let is_placed = folder.split('/').count() == 2 && ["derived.toml", "query.sql", "tests.toml"].contains(&name);
+        if !is_placed || files.get(&format!("{folder}/derived.toml")).is_none() {
+            problems.push(
+                files.problem(&path, "a derived dataset lies in derived/NAME/{derived.toml, query.sql, tests.toml}"),
+            );
+            continue;
+        }
+        if name != "derived.toml" {
+            continue;
+        }
+        let Some(text) = files.text(&path, problems) else { continue };
+        let sql =
+            files.get(&format!("{folder}/query.sql")).and_then(|b| std::str::from_utf8(b).ok()).map(str::to_owned);
+        match Derived::read(&files.shown(&path), folder, text, sql, files.derived_digest(folder)) {
+            Ok(found) => {
+                derived.insert(found.name.clone(), Arc::new(found));
+            }
+            Err(list) => problems.extend(list.0),
+        }
+    }
+    derived
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::attestations::Attestations;
 use super::builtin::{self, Knowledge};
 use super::definition::{Kind, Policy};
 use super::evaluate::{Bound, Fault};
-use super::facts::{Facts, Shortage};
+use super::facts::{Facts, Shortage, Table};
 use super::laws;
 use super::output::FindingSink;
 use super::pack::Pack;
@@ -29,6 +29,7 @@ use super::spool::Spool;
 use super::waivers::{Standing, Waiver, Waivers};
 use crate::config::Problems;
 use crate::finding::{Assessment, DatasetUse, Outcome, ParamUse, PolicyResult, ReasonCount, Summary, WaiverUse};
+use crate::fsio;
 use crate::model::{Bilingual, Digest};
 use crate::progress::{Cancel, Progress, Stage};
 use crate::query::{Limits, Session};
@@ -85,6 +86,7 @@ pub async fn run(
     let spool_dir = inputs.limits.spill_dir.clone();
     let base = Arc::new(Session::new(inputs.limits)?);
     let references = references(inputs)?;
+    let derived = derive(inputs, &selected, &base, &|name| task.label(name), cancel).await?;
     let all_waivers = builtin::standings(inputs.pack, &inputs.waivers.0, inputs.facts.decided_on);
     let answers = Answers {
         attestations: Arc::new(inputs.attestations.clone()),
@@ -99,7 +101,8 @@ pub async fn run(
         if matches!(policy.kind, Kind::Builtin { .. }) {
             continue;
         }
-        match sift(inputs, &policy, &mut needs) {
+        let verdict = sift(inputs, &policy, &mut needs).or_else(|| derived.fault(&policy));
+        match verdict {
             Some((outcome, code, text)) => {
                 judged.insert(id.clone(), unexamined(outcome, &code, text, &spool_dir));
                 task.advance(1);
@@ -107,7 +110,7 @@ pub async fn run(
             None => jobs.push_back(Arc::new(Job {
                 severity: inputs.profile.severity(&policy),
                 base: Arc::clone(&base),
-                tables: tables(inputs, &policy, &references),
+                tables: tables(inputs, &policy, &references, &derived.tables),
                 bound: bound(inputs, &policy),
                 desk: Desk::new(&all_waivers, id),
                 spool_dir: spool_dir.clone(),
@@ -160,7 +163,7 @@ pub async fn run(
         task.advance(1);
     }
     judge_builtins(inputs, &selected, &all_waivers, &needs, &mut judged, &mut matched, &spool_dir)?;
-    assemble(inputs, judged, &all_waivers, &matched, sink)
+    assemble(inputs, judged, &derived.tables, &all_waivers, &matched, sink)
 }
 
 /// Checks what only a run can see, and selects.
@@ -214,7 +217,9 @@ fn sift(
             Bilingual::new("商户未使用所涉渠道", "the merchant uses none of the channels concerned"),
         );
     }
-    let out = policy.needs.keys().find(|d| profile.out_of_scope.get(*d).is_some_and(|o| facts.decided_on <= o.until));
+    let behind = policy.needs.keys().filter_map(|d| inputs.pack.derived.get(d)).flat_map(|d| d.needs.keys());
+    let is_out = |d: &&String| profile.out_of_scope.get(*d).is_some_and(|o| facts.decided_on <= o.until);
+    let out = policy.needs.keys().chain(behind).find(is_out);
     if let Some(dataset) = out {
         return not_applicable(
             "out-of-scope",
@@ -225,20 +230,83 @@ fn sift(
         );
     }
     let value = |name: &str| policy.params.get(name).map(|p| profile.value(&policy.id, name, p).0.clone());
-    let shortages = facts.shortages(policy, &value);
+    let shortages = facts.shortages(policy, &inputs.pack.derived, &value);
     let first = shortages.first().map(|s| (Outcome::NotEvaluated, s.code().to_owned(), s.text()));
     needs.insert(policy.id.clone(), shortages);
     first
 }
 
-fn tables(inputs: &Inputs<'_>, policy: &Policy, references: &BTreeMap<String, RecordBatch>) -> Vec<JobTable> {
+/// Derived datasets of a run: those that could be computed, and why the others could not.
+#[derive(Default)]
+struct DerivedTables {
+    tables: Vec<Table>,
+    faults: BTreeMap<String, (String, Bilingual)>,
+    /// Holds the files until the run has ended.
+    dir: Option<tempfile::TempDir>,
+}
+
+impl DerivedTables {
+    /// The outcome of a policy that reads a dataset which could not be computed.
+    fn fault(&self, policy: &Policy) -> Option<(Outcome, String, Bilingual)> {
+        let (code, text) = policy.needs.keys().find_map(|name| self.faults.get(name))?;
+        Some((Outcome::NotEvaluated, code.clone(), text.clone()))
+    }
+}
+
+/// Computes the derived datasets that at least one selected policy with sufficient data reads.
+async fn derive(
+    inputs: &Inputs<'_>,
+    selected: &[String],
+    base: &Session,
+    label: &(dyn Fn(&str) + Send + Sync),
+    cancel: &Cancel,
+) -> Result<DerivedTables, Error> {
+    let mut derived = DerivedTables::default();
+    for (name, dataset) in &inputs.pack.derived {
+        let is_wanted = selected
+            .iter()
+            .filter_map(|id| inputs.pack.policy(id))
+            .any(|policy| policy.needs.contains_key(name) && sift(inputs, policy, &mut BTreeMap::new()).is_none());
+        if !is_wanted {
+            continue;
+        }
+        if derived.dir.is_none() {
+            let spill = &inputs.limits.spill_dir;
+            fsio::create_dir(spill)?;
+            let dir = tempfile::Builder::new().prefix(".derived-").tempdir_in(spill);
+            derived.dir = Some(dir.map_err(|e| fsio::Error::io("create", spill, e))?);
+        }
+        let Some(dir) = &derived.dir else { continue };
+        label(name);
+        match dataset.build(base, &inputs.facts.tables, dir.path(), cancel).await {
+            Ok(table) => derived.tables.push(table),
+            Err(Fault::Interrupted(stop)) => return Err(stop.into()),
+            Err(fault) => {
+                let text = fault.text();
+                let text = Bilingual::new(
+                    format!("数据集 {name} 未能计算：{}", text.zh),
+                    format!("the dataset {name} could not be computed: {}", text.en),
+                );
+                derived.faults.insert(name.clone(), (fault.code().to_owned(), text));
+            }
+        }
+    }
+    Ok(derived)
+}
+
+fn tables(
+    inputs: &Inputs<'_>,
+    policy: &Policy,
+    references: &BTreeMap<String, RecordBatch>,
+    derived: &[Table],
+) -> Vec<JobTable> {
     let mut tables = Vec::new();
     for (name, columns) in &policy.needs {
         if let Some(batch) = references.get(name) {
             let indices: Vec<usize> = columns.iter().filter_map(|c| batch.schema().index_of(c).ok()).collect();
             let batch = batch.project(&indices).unwrap_or_else(|_| batch.clone());
             tables.push(JobTable::Supplied { name: name.clone(), batch });
-        } else if let Some(table) = inputs.facts.table(name) {
+        } else if let Some(table) = inputs.facts.table(name).or_else(|| derived.iter().find(|t| t.name == *name)) {
             tables.push(JobTable::Sealed {
                 name: name.clone(),
                 files: table.files.clone(),
@@ -334,6 +402,7 @@ fn judge_builtins(
 fn assemble(
     inputs: &Inputs<'_>,
     judged: BTreeMap<String, Judged>,
+    derived: &[Table],
     all_waivers: &[(Waiver, Standing)],
     matched: &BTreeMap<String, (u64, u64)>,
     sink: &mut dyn FindingSink,
@@ -355,6 +424,7 @@ fn assemble(
     let mut datasets: Vec<DatasetUse> = facts
         .tables
         .iter()
+        .chain(derived)
         .map(|t| DatasetUse {
             name: t.name.clone(),
             rows: t.rows,

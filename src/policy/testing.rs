@@ -1,7 +1,8 @@
 //! Policy tests: `tests.toml` beside a policy, run on the same engine and code path as a check.
 //!
-//! A case gives rows, parameters and a moment, and states outcome, population and every finding. Coverage is taken
-//! as given; calendars, schedule and code tables come from the pack unless the case lists rows for them.
+//! A case of a policy gives rows, parameters and a moment, and states outcome, population and every finding. Coverage
+//! is taken as given; calendars, schedule and code tables come from the pack unless the case lists rows for them.
+//! A case of a derived dataset gives rows and lists every row that must come out.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::definition::{Kind, Policy, Status};
+use super::derived::{self, Derived};
 use super::evaluate::{self, Bound};
 use super::facts::{Moment, epoch_days};
 use super::pack::Pack;
@@ -35,7 +37,7 @@ const OUTCOMES: [&str; 5] = ["pass", "fail", "waived", "not-applicable", "not-ev
 /// How one case went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseResult {
-    /// Policy id.
+    /// Policy id, or name of a derived dataset.
     pub policy: String,
     /// Name of the case.
     pub case: String,
@@ -63,15 +65,30 @@ struct Case {
     findings: Vec<Expected>,
 }
 
-/// Runs the cases of these policies (all, if none is named), in policy and file order.
+/// A case of a derived dataset.
+struct DerivedCase {
+    name: String,
+    rows: BTreeMap<String, RecordBatch>,
+    /// Expected cells by key of the row.
+    expected: BTreeMap<String, BTreeMap<String, Option<String>>>,
+}
+
+/// Runs the cases of these derived datasets and policies (all, if none is named), in name and file order.
 ///
 /// # Errors
 /// Malformed test files, an unknown id, or an engine that cannot start.
 pub async fn test(pack: &Pack, ids: &[String], limits: &Limits) -> Result<Vec<CaseResult>, super::Error> {
     let mut problems = Vec::new();
     let mut work = Vec::new();
-    for id in ids.iter().filter(|id| pack.policy(id).is_none()) {
+    for id in ids.iter().filter(|id| pack.policy(id).is_none() && !pack.derived.contains_key(*id)) {
         problems.extend(Problems::in_file("selection", format!("no policy is called `{id}`")).0);
+    }
+    let mut derived_work = Vec::new();
+    for derived in pack.derived().filter(|d| ids.is_empty() || ids.contains(&d.name)) {
+        match read_derived(pack, derived) {
+            Ok(cases) => derived_work.push((derived, cases)),
+            Err(list) => problems.extend(list.0),
+        }
     }
     for policy in pack.policies().filter(|p| ids.is_empty() || ids.contains(&p.id)) {
         match read(pack, policy) {
@@ -82,6 +99,15 @@ pub async fn test(pack: &Pack, ids: &[String], limits: &Limits) -> Result<Vec<Ca
     Problems(problems).or(())?;
     let base = Session::new(limits)?;
     let mut results = Vec::new();
+    for (derived, cases) in derived_work {
+        for case in cases {
+            let differences = match run_derived(derived, &case, &base).await {
+                Ok(differences) => differences,
+                Err(fault) => vec![format!("the dataset could not be computed: {fault}")],
+            };
+            results.push(CaseResult { policy: derived.name.clone(), case: case.name, differences });
+        }
+    }
     let mut calendars: BTreeMap<NaiveDate, BTreeMap<String, RecordBatch>> = BTreeMap::new();
     for (policy, cases) in work {
         for case in cases {
@@ -137,6 +163,53 @@ async fn run_case(
     evaluate::findings(policy, policy.severity, &session, &bound.params, &Cancel::default(), &mut sink).await?;
     let outcome = outcome(count, found.len() as u64, 0, population.empty_is_not_evaluated);
     Ok(compare(case, outcome, Some(count), &found))
+}
+
+/// The rows a case gives for some datasets, all of which exist in the session, empty where none are given.
+async fn run_derived(derived: &Derived, case: &DerivedCase, base: &Session) -> Result<Vec<String>, evaluate::Fault> {
+    let session = base.fork();
+    for (name, columns) in &derived.needs {
+        let Some(dataset) = schema::dataset(name) else { continue };
+        let batch = case
+            .rows
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| RecordBatch::new_empty(Arc::new(nullable(dataset, columns))));
+        session.add_rows(name, batch).await?;
+    }
+    let dataset = derived.dataset()?;
+    let mut rows = session.query(&derived.sql, &crate::query::Params::new()).await?;
+    derived::contract(dataset, &rows.schema()).map_err(evaluate::Fault::Contract)?;
+    let mut differences = Vec::new();
+    let mut found: BTreeMap<String, BTreeMap<String, Option<String>>> = BTreeMap::new();
+    while let Some(batch) = rows.next().await? {
+        for i in 0..batch.num_rows() {
+            let mut cells = BTreeMap::new();
+            for (column, values) in dataset.columns.iter().zip(batch.columns()) {
+                cells.insert(column.name.to_owned(), evaluate::printed(values, i)?);
+            }
+            let key = cells.get(dataset.key[0]).cloned().flatten().unwrap_or_default();
+            if found.insert(key.clone(), cells).is_some() {
+                differences.push(format!("two rows are called `{key}`"));
+            }
+        }
+    }
+    for (key, cells) in &case.expected {
+        let Some(row) = found.get(key) else {
+            differences.push(format!("missing row: {key}"));
+            continue;
+        };
+        for (column, value) in cells {
+            let shown = |v: Option<&Option<String>>| v.cloned().flatten().unwrap_or_else(|| "null".into());
+            if row.get(column) != Some(value) {
+                let (expected, actual) = (shown(Some(value)), shown(row.get(column)));
+                differences.push(format!("{key}: `{column}` expected {expected}, found {actual}"));
+            }
+        }
+    }
+    differences
+        .extend(found.keys().filter(|k| !case.expected.contains_key(*k)).map(|k| format!("unexpected row: {k}")));
+    Ok(differences)
 }
 
 fn project(batch: &RecordBatch, columns: &[String]) -> RecordBatch {
@@ -210,11 +283,114 @@ pub(super) fn lint(pack: &Pack, policy: &Policy) -> Vec<Problem> {
     problems
 }
 
-fn read(pack: &Pack, policy: &Policy) -> Result<Vec<Case>, Problems> {
-    let path = format!("{}/tests.toml", policy.folder);
+/// Mistakes in the tests of a derived dataset, and words of its vocabularies that no case expects.
+pub(super) fn lint_derived(pack: &Pack, derived: &Derived) -> Vec<Problem> {
+    let cases = match read_derived(pack, derived) {
+        Ok(cases) => cases,
+        Err(problems) => return problems.0,
+    };
+    let path = format!("{}/tests.toml", derived.folder);
+    let mut problems = Vec::new();
+    let kinds = schema::dataset(&derived.name).and_then(|d| d.column("kind")?.vocabulary).unwrap_or_default();
+    let expected: BTreeSet<&str> =
+        cases.iter().flat_map(|c| c.expected.values()).filter_map(|row| row.get("kind")?.as_deref()).collect();
+    for kind in kinds.iter().filter(|k| !expected.contains(*k)) {
+        problems.push(pack.files.problem(&path, format!("no case expects a row of kind `{kind}`")));
+    }
+    problems
+}
+
+fn document(pack: &Pack, folder: &str) -> Result<Document, Problems> {
+    let path = format!("{folder}/tests.toml");
     let mut problems = Vec::new();
     let Some(text) = pack.files.text(&path, &mut problems) else { return Err(Problems(problems)) };
-    let document = Document::parse(&pack.files.shown(&path), text)?;
+    Document::parse(&pack.files.shown(&path), text)
+}
+
+fn read_derived(pack: &Pack, derived: &Derived) -> Result<Vec<DerivedCase>, Problems> {
+    let document = document(pack, &derived.folder)?;
+    let root = document.root();
+    if root.has("format") {
+        root.format_one();
+    }
+    let Some(dataset) = schema::dataset(&derived.name) else { return document.into_problems().or(Vec::new()) };
+    let mut cases: Vec<DerivedCase> = Vec::new();
+    for c in root.tables("case") {
+        let name = c.text("name");
+        if cases.iter().any(|o| o.name == name) {
+            c.problem_at("name", format!("two cases are called `{name}`"));
+        }
+        let zone = read_zone(&c).unwrap_or(Tz::Asia__Shanghai);
+        let rows = c.opt_table("rows").map(|t| read_datasets(&t, &derived.needs, zone)).unwrap_or_default();
+        let mut expected = BTreeMap::new();
+        if let Some(e) = c.table("expect") {
+            for row in e.tables("rows") {
+                for column in row.keys().iter().filter(|k| dataset.column(k).is_none()) {
+                    row.problem_at(column, format!("dataset `{}` has no column `{column}`", dataset.name));
+                }
+                let cells = expected_cells(&row);
+                row.finish();
+                match cells.get(dataset.key[0]).cloned().flatten() {
+                    Some(key) => {
+                        if expected.insert(key.clone(), cells).is_some() {
+                            row.problem(format!("two expected rows are called `{key}`"));
+                        }
+                    }
+                    None => row.problem(format!("an expected row names its `{}`", dataset.key[0])),
+                }
+            }
+            e.finish();
+        }
+        c.finish();
+        cases.push(DerivedCase { name, rows, expected });
+    }
+    root.finish();
+    document.into_problems().or(cases)
+}
+
+/// Rows by dataset; only datasets that are read may have some.
+fn read_datasets(table: &Reader<'_>, needs: &BTreeMap<String, Vec<String>>, zone: Tz) -> BTreeMap<String, RecordBatch> {
+    let mut rows = BTreeMap::new();
+    for name in table.keys() {
+        let (Some(dataset), Some(columns)) = (schema::dataset(&name), needs.get(&name)) else {
+            table.problem_at(&name, format!("`{name}` is not a dataset in [needs.columns]"));
+            continue;
+        };
+        if let Some(batch) = read_rows(&table.tables(&name), dataset, columns, zone) {
+            rows.insert(name, batch);
+        }
+    }
+    table.finish();
+    rows
+}
+
+/// Expected values as the engine's cells are printed; the text `null` is a missing value.
+fn expected_cells(table: &Reader<'_>) -> BTreeMap<String, Option<String>> {
+    let mut cells = BTreeMap::new();
+    for column in table.keys() {
+        let text = match table.raw(&column).map(|v| v.get_ref()) {
+            Some(Value::Int(_)) => table.opt_int(&column).map(|i| i.to_string()),
+            Some(Value::Bool(b)) => Some(b.to_string()),
+            Some(Value::Datetime(d)) if d.time.is_none() => table.opt_date(&column).map(|d| d.to_string()),
+            Some(Value::Datetime(_)) => table.opt_instant(&column).map(evaluate::instant_text),
+            _ => table.opt_text(&column).filter(|t| t != "null").map(|t| same_instant(&column, t)),
+        };
+        cells.insert(column, text);
+    }
+    cells
+}
+
+fn read_zone(r: &Reader<'_>) -> Option<Tz> {
+    r.opt_text("zone").map(|z| {
+        Tz::from_str(&z).unwrap_or_else(|_| {
+            r.problem_at("zone", format!("`{z}` is not an IANA time zone"));
+            Tz::Asia__Shanghai
+        })
+    })
+}
+
+fn read(pack: &Pack, policy: &Policy) -> Result<Vec<Case>, Problems> {
+    let document = document(pack, &policy.folder)?;
     let root = document.root();
     if root.has("format") {
         root.format_one();
@@ -248,12 +424,7 @@ impl Setting {
             w.finish();
             span
         });
-        let zone = r.opt_text("zone").map(|z| {
-            Tz::from_str(&z).unwrap_or_else(|_| {
-                r.problem_at("zone", format!("`{z}` is not an IANA time zone"));
-                Tz::Asia__Shanghai
-            })
-        });
+        let zone = read_zone(r);
         let mut params = BTreeMap::new();
         if let Some(table) = r.opt_table("params") {
             for name in table.keys() {
@@ -286,19 +457,7 @@ fn read_case(c: &Reader<'_>, policy: &Policy, defaults: &Setting) -> Option<Case
     }
     let mut values = defaults.params.clone();
     values.extend(own.params);
-    let mut rows = BTreeMap::new();
-    if let Some(table) = c.opt_table("rows") {
-        for name in table.keys() {
-            let (Some(dataset), Some(columns)) = (schema::dataset(&name), policy.needs.get(&name)) else {
-                table.problem_at(&name, format!("`{name}` is not a dataset in [needs.columns]"));
-                continue;
-            };
-            if let Some(batch) = read_rows(&table.tables(&name), dataset, columns, zone) {
-                rows.insert(name, batch);
-            }
-        }
-        table.finish();
-    }
+    let rows = c.opt_table("rows").map(|t| read_datasets(&t, &policy.needs, zone)).unwrap_or_default();
     let name = c.text("name");
     let absent = c.text_list("absent");
     for dataset in absent.iter().filter(|d| !policy.needs.contains_key(*d)) {
@@ -310,20 +469,14 @@ fn read_case(c: &Reader<'_>, policy: &Policy, defaults: &Setting) -> Option<Case
         outcome = e.one_of("outcome", &OUTCOMES);
         population = e.opt_int("population");
         for f in e.tables("findings") {
-            let mut evidence = BTreeMap::new();
-            if let Some(table) = f.opt_table("evidence") {
-                for column in table.keys() {
-                    let text = match table.raw(&column).map(|v| v.get_ref()) {
-                        Some(Value::Int(_)) => table.opt_int(&column).map(|i| i.to_string()),
-                        Some(Value::Bool(b)) => Some(b.to_string()),
-                        Some(Value::Datetime(d)) if d.time.is_none() => table.opt_date(&column).map(|d| d.to_string()),
-                        Some(Value::Datetime(_)) => table.opt_instant(&column).map(evaluate::instant_text),
-                        _ => table.opt_text(&column).filter(|t| t != "null").map(|t| same_instant(&column, t)),
-                    };
-                    evidence.insert(column, text);
-                }
-                table.finish();
-            }
+            let evidence = f
+                .opt_table("evidence")
+                .map(|table| {
+                    let cells = expected_cells(&table);
+                    table.finish();
+                    cells
+                })
+                .unwrap_or_default();
             let expected = Expected { subject: f.text("subject"), reason: f.text("reason"), evidence };
             if f.has("reason") && !policy.reasons.contains_key(&expected.reason) {
                 f.problem_at("reason", format!("reason `{}` is not declared", expected.reason));

@@ -1,6 +1,7 @@
 //! The module as a whole, on the small pack in `tests/fixtures/packs/tiny`.
 
 mod linting;
+mod reconciling;
 mod running;
 
 use std::path::{Path, PathBuf};

@@ -98,6 +98,8 @@ struct Pattern {
 #[derive(Default)]
 pub struct StaffMatcherBuilder {
     patterns: BTreeMap<String, IdentifierKind>,
+    /// Lower-case words that stand in the archive whoever is called so.
+    by_design: BTreeSet<String>,
     skipped: Skipped,
 }
 
@@ -121,6 +123,13 @@ impl StaffMatcherBuilder {
         Self::default()
     }
 
+    /// Names a word that stands in the archive by design, such as the id of the mapping. An identifier equal to it (the
+    /// default administrator of a product is often called like the product) cannot be searched for. To be called before
+    /// identifiers are added.
+    pub fn stands_by_design(&mut self, word: &str) {
+        self.by_design.insert(normalise(word).to_ascii_lowercase());
+    }
+
     /// Adds an identifier; repeated and unsearchable ones are passed over.
     pub fn add(&mut self, value: &str, kind: IdentifierKind) {
         let value = value.trim();
@@ -139,7 +148,7 @@ impl StaffMatcherBuilder {
         let minimum = if is_han_name && kind == IdentifierKind::Name { 2 } else { CHARS_MIN };
         if characters < minimum {
             self.skipped.too_short += 1;
-        } else if is_clear_word(&normalised) {
+        } else if is_clear_word(&normalised) || self.by_design.contains(&normalised.to_ascii_lowercase()) {
             self.skipped.vocabulary += 1;
         } else if kind == IdentifierKind::Reference && normalised.bytes().all(|b| b.is_ascii_digit()) {
             self.skipped.digits_only += 1;
@@ -284,6 +293,18 @@ mod tests {
             builder.add(value, *kind);
         }
         builder.build().unwrap()
+    }
+
+    /// A login that is the name of the mapping cannot be searched for, and is counted; others still are.
+    #[test]
+    fn words_by_design() {
+        let mut builder = StaffMatcherBuilder::new();
+        builder.stands_by_design("ShopSoft");
+        builder.add("shopsoft", IdentifierKind::Login);
+        builder.add("shopsoft2", IdentifierKind::Login);
+        let m = builder.build().unwrap();
+        assert_eq!((m.len(), m.skipped().vocabulary), (1, 1));
+        assert!(!m.is_hit("shopsoft@1", false) && m.is_hit("by shopsoft2", false));
     }
 
     /// Boundaries, case, overlap, and where names count.

@@ -33,6 +33,8 @@ pub struct Facts {
     pub months: Vec<MonthFlow>,
     /// First and last bill day per merchant number.
     pub bills: Vec<BillSpan>,
+    /// Bills against our own payments and refunds; `None` when they could not be compared.
+    pub reconciliation: Option<ReconFacts>,
     /// Notices.
     pub notices: Vec<NoticeFact>,
     /// Sign-offs.
@@ -188,6 +190,99 @@ fact! {
         last_on: Option<String>,
         /// Bill files.
         bills: u64,
+    }
+}
+fact! {
+    /// What comparing bills with our own records gave, over the window.
+    ReconFacts {
+        /// Items per day and merchant number.
+        days: Vec<ReconDay>,
+        /// Days with a trade bill, per merchant number.
+        bill_days: Vec<BillDay>,
+        /// Sums per merchant number, side and kind.
+        sums: Vec<ReconSum>,
+        /// The first differences, by day.
+        differences: Vec<ReconDifference>,
+    }
+}
+fact! {
+    /// Items of one day and merchant number.
+    ReconDay {
+        /// Platform word.
+        platform: String,
+        /// Number under which the platform files its bills.
+        mch_id: Option<String>,
+        /// Day; `None`: not known.
+        day: Option<String>,
+        /// Items on both sides without a difference.
+        matched: u64,
+        /// Items with a difference, or on one side only.
+        different: u64,
+        /// Items for which there was no bill.
+        not_compared: u64,
+    }
+}
+fact! {
+    /// A day with a bill.
+    BillDay {
+        /// Platform word.
+        platform: String,
+        /// Merchant number.
+        mch_id: Option<String>,
+        /// Day.
+        day: Option<String>,
+        /// A bill of that day disagrees with its own summary or digest.
+        is_damaged: bool,
+    }
+}
+fact! {
+    /// Items of one kind.
+    ReconSum {
+        /// Platform word.
+        platform: String,
+        /// Merchant number of the bills.
+        mch_id: Option<String>,
+        /// `payment` or `refund`.
+        about: String,
+        /// Kind word.
+        kind: String,
+        /// Items.
+        items: u64,
+        /// Records of ours among them.
+        local_count: u64,
+        /// Their amount.
+        local_fen: i64,
+        /// Bill lines among them.
+        platform_count: u64,
+        /// Their amount.
+        platform_fen: i64,
+    }
+}
+fact! {
+    /// One item that is not matched.
+    ReconDifference {
+        /// Day.
+        day: Option<String>,
+        /// Kind word.
+        kind: String,
+        /// `payment` or `refund`.
+        about: String,
+        /// Platform word.
+        platform: Option<String>,
+        /// Merchant number the trade belongs to.
+        mch_id: Option<String>,
+        /// The platform's number, else our own.
+        number: Option<String>,
+        /// Our record.
+        local_ref: Option<String>,
+        /// Our amount.
+        local_fen: Option<i64>,
+        /// The platform's amount.
+        platform_fen: Option<i64>,
+        /// Our state.
+        local_status: Option<String>,
+        /// The platform's state.
+        platform_status: Option<String>,
     }
 }
 fact! {

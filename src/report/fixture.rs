@@ -454,6 +454,91 @@ pub(super) fn pack() -> PackFacts {
     }
 }
 
+/// Two numbers over the quarter: every state of a day, differences of several kinds, a number without any bill.
+fn reconciliation() -> ReconFacts {
+    let numbers = [("alipay", "2088000000001", 41), ("wechat", "1900000101", 130)];
+    let first = NaiveDate::from_ymd_opt(2026, 7, 1).unwrap();
+    let (mut days, mut bill_days) = (Vec::new(), Vec::new());
+    for (i, on) in first.iter_days().take(92).enumerate() {
+        for (platform, mch, base) in numbers {
+            let (day, mch_id) = (s(&on.to_string()), s(mch));
+            let is_alipay = platform == "alipay";
+            let (matched, different, not_compared) = match (i, is_alipay) {
+                (17, false) => (0, 0, 118),
+                (18, false) => (126, 0, 2),
+                (40, false) => (129, 3, 0),
+                (41, false) => (5, 120, 0),
+                (60, true) => (40, 1, 0),
+                (70 | 71, true) => (0, 0, 0),
+                _ => (base + i as u64 % 17, 0, 0),
+            };
+            if (i, is_alipay) != (17, false) && (i, is_alipay) != (71, true) {
+                bill_days.push(BillDay {
+                    platform: platform.into(),
+                    mch_id: mch_id.clone(),
+                    day: day.clone(),
+                    is_damaged: i == 30,
+                });
+            }
+            days.push(ReconDay { platform: platform.into(), mch_id, day, matched, different, not_compared });
+        }
+    }
+    days.push(ReconDay {
+        platform: "unionpay".into(),
+        mch_id: None,
+        day: s("2026-08-15"),
+        not_compared: 4,
+        ..ReconDay::default()
+    });
+    days.push(ReconDay { platform: "wechat".into(), mch_id: s("1900000101"), different: 1, ..ReconDay::default() });
+    let sum =
+        |platform: &str, mch: Option<&str>, about: &str, kind: &str, local: (u64, i64), line: (u64, i64)| ReconSum {
+            platform: platform.into(),
+            mch_id: mch.map(Into::into),
+            about: about.into(),
+            kind: kind.into(),
+            items: local.0.max(line.0),
+            local_count: local.0,
+            local_fen: local.1,
+            platform_count: line.0,
+            platform_fen: line.1,
+        };
+    let (w, a) = (Some("1900000101"), Some("2088000000001"));
+    let difference =
+        |day: &str, kind: &str, about: &str, number: &str, local: Option<i64>, line: Option<i64>| ReconDifference {
+            day: s(day),
+            kind: kind.into(),
+            about: about.into(),
+            platform: s("wechat"),
+            mch_id: s("1900000101"),
+            number: s(number),
+            local_ref: local.map(|_| "p48211".into()),
+            local_fen: local,
+            platform_fen: line,
+            local_status: local.map(|_| "succeeded".into()),
+            platform_status: line.map(|_| "SUCCESS".into()),
+        };
+    ReconFacts {
+        days,
+        bill_days,
+        sums: vec![
+            sum("alipay", a, "payment", "amount", (1, 3_990), (1, 3_890)),
+            sum("alipay", a, "payment", "matched", (4_010, 15_999_100), (4_010, 15_999_100)),
+            sum("unionpay", None, "payment", "not_compared", (4, 12_000), (0, 0)),
+            sum("wechat", w, "payment", "matched", (12_300, 49_077_000), (12_300, 49_077_000)),
+            sum("wechat", w, "payment", "missing_local", (0, 0), (122, 486_780)),
+            sum("wechat", w, "payment", "missing_platform", (1, 3_990), (0, 0)),
+            sum("wechat", w, "payment", "not_compared", (120, 478_800), (0, 0)),
+            sum("wechat", w, "refund", "status", (1, 2_680), (1, 2_680)),
+        ],
+        differences: vec![
+            difference("2026-08-10", "missing_local", "payment", "4200000925202608100000000001", None, Some(3_990)),
+            difference("2026-08-10", "missing_platform", "payment", "4200000925202608100000000002", Some(3_990), None),
+            difference("2026-08-10", "status", "refund", "5030000925202608100000000003", Some(2_680), Some(2_680)),
+        ],
+    }
+}
+
 pub(super) fn facts() -> Facts {
     let balance =
         |mch: Option<&str>, platform: &str, kind: &str, owner: &str, available: i64, frozen: i64| BalanceFact {
@@ -558,6 +643,7 @@ pub(super) fn facts() -> Facts {
                 bills: 91,
             },
         ],
+        reconciliation: Some(reconciliation()),
         notices: vec![NoticeFact {
             notice_ref: "N1".into(),
             channel: "home-page".into(),

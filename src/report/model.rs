@@ -14,6 +14,7 @@ use super::inputs::{ArchiveFacts, ConflictText, Inputs};
 use super::money::{Money, money};
 use super::plan::{Phase, plan};
 use super::recheck::slip;
+use super::reconciliation::{ReconPage, reconciliation};
 use super::retention::{RetentionClass, retention};
 use super::timeline::{Timeline, timeline};
 use super::verdict::{Basis, Target, VerdictGroup, VerdictKind, verdicts};
@@ -70,6 +71,8 @@ pub struct Model {
     pub slip: Vec<Bilingual>,
     /// Money.
     pub money: Money,
+    /// Bills against our own records; `None` when nothing could be compared.
+    pub reconciliation: Option<ReconPage>,
     /// Months behind the chart.
     pub months: Vec<MonthFlow>,
     /// The chart, if there is anything to draw.
@@ -332,6 +335,7 @@ pub fn build(inputs: &Inputs<'_>) -> Model {
         actions: actions(a, &checklist, &groups, today),
         slip: slip(inputs.kind),
         money: money(facts),
+        reconciliation: reconciliation(facts.reconciliation.as_ref(), a),
         months: facts.months.clone(),
         chart: chart(&facts.months),
         timeline: timeline(&phases, today, planned),

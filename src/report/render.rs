@@ -89,7 +89,7 @@ fn environment(lang: Lang) -> Result<Environment<'static>, Error> {
     env.add_filter("wall", |instant: &str, options: Kwargs| -> Result<String, minijinja::Error> {
         let zone: String = options.get("zone")?;
         options.assert_all_used()?;
-        // The zone stands in section 10; every time of a table is in it.
+        // The zone stands in section 11; every time of a table is in it.
         let text = local(instant, &zone);
         Ok(match text.split_once(" +") {
             Some((wall, _)) => wall.to_owned(),

@@ -398,8 +398,40 @@ fn json_form() {
     // The checklist's texts are pinned by its own table; three entries show the form.
     small["checklist"]["blockers"].as_array_mut().unwrap().truncate(3);
     small["plan"].as_array_mut().unwrap().truncate(1);
+    let months = small["reconciliation"]["months"].as_array_mut().unwrap();
+    months.truncate(1);
+    let rows = months[0]["rows"].as_array_mut().unwrap();
+    rows.truncate(1);
+    rows[0]["cells"].as_array_mut().unwrap().truncate(2);
     small["tool_version"] = "[version]".into();
     insta::assert_json_snapshot!(small);
+}
+
+/// The page says what both sides sum up to, names days without a bill, and never takes silence for agreement.
+#[test]
+fn reconciliation_says_what_was_not_compared() {
+    let m = model(CaseKind::Audit, false);
+    let r = m.reconciliation.as_ref().unwrap();
+    assert_eq!((r.from.as_str(), r.to.as_str(), r.months.len()), ("2026-07-01", "2026-09-30", 3));
+    assert_eq!(r.kinds.iter().map(|k| k.count).sum::<u64>(), 125);
+    assert_eq!(r.differences_omitted, 122);
+    let wechat = r.totals.iter().find(|t| t.platform == "wechat" && t.about == "payment").unwrap();
+    assert_eq!((wechat.local_count, wechat.platform_count, wechat.different), (12_301, 12_422, 123));
+    assert_eq!(wechat.difference_fen, 486_780 - 3_990);
+    let without: Vec<_> = r.not_compared.iter().map(|n| (n.platform.as_str(), n.count, n.days.clone())).collect();
+    assert_eq!(
+        without,
+        [
+            ("unionpay", 4, vec!["2026-08-15".to_owned()]),
+            ("wechat", 120, vec!["2026-07-18".to_owned(), "2026-07-19".to_owned()])
+        ]
+    );
+    assert_eq!((r.undated, r.damaged_days), (1, 2));
+    let page = html(&m, Lang::En).unwrap();
+    assert!(page.contains("122 more are not listed") && page.contains("2026-07-18, 2026-07-19"));
+    let none = Facts { reconciliation: None, ..facts() };
+    let page = html(&model_of(CaseKind::Audit, false, &assessment(), &none), Lang::En).unwrap();
+    assert!(page.contains("nothing was compared, which does not mean that the records agree"));
 }
 
 /// Writes sample reports for people to look at: `SEALPORT_REPORT_OUT=DIR cargo test --lib report::tests::write_samples`.

@@ -84,6 +84,7 @@ pub(super) const DATASETS: &[Declared] = &[
             word("state", &["active", "restricted", "closing", "closed"]),
             date("opened_on"),
             date("closed_on"),
+            decimal("fee_rate", 8).doc("agreed rate of the platform's fee, as a fraction: 0.60 % is 0.006"),
             text("settle_account_name"),
         ],
     },

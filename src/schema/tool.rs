@@ -1,6 +1,19 @@
-//! Datasets this program makes: while sealing, or as reference data when policies run.
+//! Datasets this program makes: while sealing, or as reference or derived data when policies run.
 
 use super::{Declared, Origin::*, *};
+
+const RECON_KIND: &[&str] = &[
+    "matched",
+    "missing_local",
+    "missing_platform",
+    "amount",
+    "status",
+    "currency",
+    "day_shift",
+    "repeated",
+    "not_compared",
+];
+const RECON_PLATFORM: &[&str] = &["wechat", "alipay", "unionpay", "balance", "cash", "mixed", "other"];
 
 pub(super) const DATASETS: &[Declared] = &[
     Declared {
@@ -33,6 +46,48 @@ pub(super) const DATASETS: &[Declared] = &[
             text("expected_sha256").doc("from SHA256SUMS beside the file; null when nobody stated one"),
             int("row_count"),
             int("rejected_count"),
+        ],
+    },
+    Declared {
+        name: "recon_items",
+        title_zh: "对账明细",
+        title_en: "Reconciliation: platform bills against our own payments and refunds",
+        origin: Derived,
+        retention: "payment-record",
+        anchor: Some("recon_on"),
+        key: &["item_ref"],
+        columns: &[
+            business("item_ref").doc("bill line (`bill/BILL/LINE`) or, without one, our own row (`flow/…`, `payment/…`, `refund/…`)"),
+            date("recon_on").doc("day the item counts for: the bill's day, without a bill our own day"),
+            word("kind", RECON_KIND).doc("the first that applies: repeated, currency, amount, status, day_shift, else matched; one-sided: missing_local (only the platform has it), missing_platform (only we have it), not_compared (no bill for that day, or a cancelled trade unknown here)"),
+            word("about", &["payment", "refund"]),
+            word("platform", RECON_PLATFORM),
+            business("mch_id").doc("merchant number under which the platform files its bills: the service provider's, in that mode"),
+            business("own_mch_id").doc("merchant number the trade belongs to: the sub-merchant's, in service-provider mode"),
+            business("local_ref").doc("`payment_ref` or `refund_ref`; null: not in our records"),
+            business("flow_ref").doc("payment flow, where the payment has one"),
+            business("bill_ref").doc("null: not in a bill"),
+            int("line_no"),
+            date("bill_on"),
+            date("local_on").doc("payment: local day it was paid; refund: local day from which the platform may have booked it"),
+            fen("local_fen"),
+            fen("platform_fen").doc("payment: order amount; refund: what came off the order, with or without the coupon's share, whichever equals ours"),
+            fen("difference_fen").doc("platform less ours; null when either is missing"),
+            text("local_status"),
+            text("platform_status").doc("SUCCESS, REVOKED, or the platform's word for the refund"),
+            text("local_currency"),
+            text("platform_currency"),
+            business("out_trade_no"),
+            business("out_refund_no"),
+            business("channel_trade_no"),
+            business("channel_refund_no"),
+            word("matched_by", &["channel_no", "out_no"]).doc("number the two sides have in common: the platform's, else merchant number and our own"),
+            int("repeat_no").doc("1; 2, 3 … for further rows of one side with a number that was there before"),
+            flag("is_currency_different"),
+            flag("is_amount_different").doc("true also when either amount is missing"),
+            flag("is_status_different"),
+            flag("is_day_shifted").doc("the bill's day lies outside the days on which the platform may book our row"),
+            flag("is_bill_damaged").doc("the bill's summary or digest does not agree with the file"),
         ],
     },
     Declared {

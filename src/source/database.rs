@@ -93,6 +93,17 @@ pub struct Privileges {
     pub read_only_account: Vec<String>,
 }
 
+/// How an engine would run a SELECT.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueryPlan {
+    /// Its steps, in the engine's own words.
+    pub steps: Vec<String>,
+    /// Whether all rows are sorted before the first one comes.
+    pub has_sort: bool,
+    /// Whether rows are put aside in a temporary table or index.
+    pub has_temporary: bool,
+}
+
 /// A consistent, read-only view of one database.
 pub trait RowSource: Send {
     /// Whose SQL it speaks.
@@ -123,6 +134,9 @@ pub trait RowSource: Send {
 
     /// The first row of a SELECT as text, for control totals: numbers exactly, bytes as hex. Empty without a row.
     fn first_row<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<Vec<Option<String>>, Error>>;
+
+    /// How the engine would run a SELECT; nothing of it is run.
+    fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>>;
 
     /// Tables outside the snapshot whose content changed since the source was opened, in name order.
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>>;

@@ -22,7 +22,7 @@ use sqlx::{
 };
 use tokio::sync::mpsc::Sender;
 
-use super::database::{Privileges, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
+use super::database::{Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
 use super::server::{Address, connect, driver, unless_cancelled};
 use super::{Error, statement};
 use crate::model::Engine;
@@ -279,6 +279,27 @@ impl RowSource for MySqlSource {
                 .await
                 .map_err(failed)?;
             row.map_or_else(|| Ok(Vec::new()), |row| row_texts(&row))
+        }
+        .boxed()
+    }
+
+    fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>> {
+        async move {
+            statement::check(select.sql)?;
+            let sql = format!("EXPLAIN {}", select.sql);
+            let listed = bound(sql, select.values).fetch_all(&mut self.connection).await.map_err(failed)?;
+            let mut steps = Vec::new();
+            for row in &listed {
+                let named: Vec<&str> = row.columns().iter().map(|c| c.name()).collect();
+                let cells = named.into_iter().zip(row_texts(row)?);
+                let shown = cells.filter(|(name, _)| ["table", "type", "key", "rows", "Extra"].contains(name));
+                let words: Vec<String> = shown
+                    .filter_map(|(name, cell)| Some(format!("{name}={}", cell.filter(|c| !c.is_empty())?)))
+                    .collect();
+                steps.push(words.join(" "));
+            }
+            let has = |word: &str| steps.iter().any(|s| s.contains(word));
+            Ok(QueryPlan { has_sort: has("Using filesort"), has_temporary: has("Using temporary"), steps })
         }
         .boxed()
     }

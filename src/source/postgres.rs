@@ -21,7 +21,7 @@ use sqlx::{
 };
 use tokio::sync::mpsc::Sender;
 
-use super::database::{Privileges, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
+use super::database::{Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
 use super::server::{Address, connect, driver, unless_cancelled};
 use super::{Error, statement};
 use crate::model::Engine;
@@ -196,6 +196,45 @@ impl PostgresSource {
         rows.iter().map(row_texts).collect()
     }
 
+    /// Begins a statement whose refusal must not end the snapshot: an error aborts a transaction back to its last mark.
+    async fn mark(&mut self) -> Result<(), Error> {
+        self.connection.execute("SAVEPOINT look").await.map(|_| ()).map_err(failed)
+    }
+
+    /// Ends what [`Self::mark`] began and hands the result on.
+    async fn settle<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        let ends: &[&'static str] = match &result {
+            Ok(_) => &["RELEASE SAVEPOINT look"],
+            Err(_) => &["ROLLBACK TO SAVEPOINT look", "RELEASE SAVEPOINT look"],
+        };
+        for end in ends {
+            let ended = self.connection.execute(*end).await;
+            // What was refused says more than the connection that may be gone with it.
+            if let (Err(e), true) = (ended, result.is_ok()) {
+                return Err(failed(e));
+            }
+        }
+        result
+    }
+
+    /// The steps of the plan of a statement.
+    async fn steps(&mut self, select: &Select<'_>) -> Result<Vec<String>, Error> {
+        statement::check(select.sql)?;
+        let sql = format!("EXPLAIN {}", select.sql);
+        let listed = bound(sql, select.values).fetch_all(&mut self.connection).await.map_err(failed)?;
+        let mut steps = Vec::new();
+        for row in &listed {
+            steps.extend(row_texts(row)?.into_iter().flatten());
+        }
+        Ok(steps)
+    }
+
+    async fn first(&mut self, select: &Select<'_>) -> Result<Vec<Option<String>>, Error> {
+        let (sql, layouts) = self.readable(select).await?;
+        let row = bound(sql, select.values).fetch_optional(&mut self.connection).await.map_err(failed)?;
+        row.map_or_else(|| Ok(Vec::new()), |row| layout_texts(&row, &layouts))
+    }
+
     async fn one(&mut self, sql: &str) -> Result<String, Error> {
         Ok(self.texts(sql).await?.into_iter().flatten().flatten().next().unwrap_or_default())
     }
@@ -253,8 +292,9 @@ impl RowSource for PostgresSource {
 
     fn columns<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Vec<SourceColumn>, Error>> {
         async move {
-            let params = params_in(sql);
-            Ok(self.prepared(sql, params).await?.into_iter().map(|(column, _)| column).collect())
+            self.mark().await?;
+            let prepared = self.prepared(sql, params_in(sql)).await;
+            Ok(self.settle(prepared).await?.into_iter().map(|(column, _)| column).collect())
         }
         .boxed()
     }
@@ -278,9 +318,27 @@ impl RowSource for PostgresSource {
 
     fn first_row<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<Vec<Option<String>>, Error>> {
         async move {
-            let (sql, layouts) = self.readable(&select).await?;
-            let row = bound(sql, select.values).fetch_optional(&mut self.connection).await.map_err(failed)?;
-            row.map_or_else(|| Ok(Vec::new()), |row| layout_texts(&row, &layouts))
+            self.mark().await?;
+            let row = self.first(&select).await;
+            self.settle(row).await
+        }
+        .boxed()
+    }
+
+    fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>> {
+        async move {
+            self.mark().await?;
+            let steps = self.steps(&select).await;
+            let steps = self.settle(steps).await?;
+            let has = |words: &[&str]| {
+                let node = |s: &str| s.trim_start().trim_start_matches("->").trim_start().to_owned();
+                steps.iter().any(|s| words.iter().any(|w| node(s).starts_with(w)))
+            };
+            Ok(QueryPlan {
+                has_sort: has(&["Sort ", "Incremental Sort "]),
+                has_temporary: has(&["Materialize ", "CTE Scan "]),
+                steps,
+            })
         }
         .boxed()
     }

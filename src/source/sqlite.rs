@@ -19,7 +19,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use tokio::sync::mpsc::Sender;
 
-use super::database::{Privileges, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
+use super::database::{Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
 use super::{Error, statement};
 use crate::fsio;
 use crate::model::Engine;
@@ -165,6 +165,29 @@ impl RowSource for SqliteSource {
         self.on_thread(move |connection, path| {
             statement::check(&sql)?;
             Ok(rows(connection, path, &sql, &values, 1)?.into_iter().next().unwrap_or_default())
+        })
+        .boxed()
+    }
+
+    fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>> {
+        let (sql, values) = (select.sql.to_owned(), select.values.to_owned());
+        self.on_thread(move |connection, path| {
+            statement::check(&sql)?;
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let listed = rows(connection, path, &sql, &values, usize::MAX)?;
+            let steps: Vec<String> = listed.into_iter().filter_map(|row| row.into_iter().nth(3).flatten()).collect();
+            let has = |words: &[&str]| steps.iter().any(|s| words.iter().any(|w| s.contains(w)));
+            Ok(QueryPlan {
+                has_sort: has(&["TEMP B-TREE FOR ORDER BY", "TEMP B-TREE FOR RIGHT PART OF ORDER BY"]),
+                has_temporary: has(&[
+                    "TEMP B-TREE FOR GROUP BY",
+                    "TEMP B-TREE FOR DISTINCT",
+                    "MATERIALIZE",
+                    "AUTOMATIC",
+                    "UNION USING TEMP",
+                ]),
+                steps,
+            })
         })
         .boxed()
     }

@@ -3,7 +3,7 @@
 //! Money that a customer pays goes into the gateway transit account of the merchant number and leaves it the same
 //! evening; refunds come out of the pending account. What the platform holds is kept apart for the fund bills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Error;
 use super::bills::{Bills, Line};
@@ -26,6 +26,8 @@ pub(super) enum Move {
         payment: i64,
         /// The evening sweep overlooks it.
         is_stuck: bool,
+        /// Difference of the fee in the bill from the one booked.
+        fee_off: i64,
         line: Option<Line>,
     },
     /// A refund accepted by the platform.
@@ -33,7 +35,14 @@ pub(super) enum Move {
     /// A line that only the platform knows.
     Foreign { mch: usize, line: Line },
     /// Stored value of a member.
-    Member { member: i64, signed: i64, kind: &'static str, about: (&'static str, String) },
+    Member {
+        member: i64,
+        signed: i64,
+        kind: &'static str,
+        about: (&'static str, String),
+        /// It was booked before.
+        is_again: bool,
+    },
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -58,6 +67,8 @@ pub(super) struct Books {
     settled_from: Local,
     /// Stored value by member, for those who ever had any.
     members: BTreeMap<i64, i64>,
+    /// Days of the window on which the first merchant number took payments.
+    pub(super) traded: BTreeSet<Local>,
     /// The platform's files.
     pub(super) bills: Bills,
 }
@@ -71,6 +82,7 @@ impl Books {
             serial: 0,
             settled_from: OPENED,
             members: BTreeMap::new(),
+            traded: BTreeSet::new(),
             bills,
         }
     }
@@ -93,7 +105,7 @@ impl Books {
         balance: i64,
         about: (Cell, Cell),
         operator: Option<i64>,
-    ) -> Result<(), Error> {
+    ) -> Result<i64, Error> {
         let id = sink.next_id(T::Ledger);
         sink.push(
             T::Ledger,
@@ -113,7 +125,8 @@ impl Books {
                 operator.into(),
                 Cell::Null,
             ],
-        )
+        )?;
+        Ok(id)
     }
 
     /// Books a day: its movements in time order, then the sweep, settlements, withdrawals and snapshots.
@@ -148,7 +161,7 @@ impl Books {
         let mut moves = self.due.remove(&day.day_no()).unwrap_or_default();
         moves.sort_by_key(|(at, serial, _)| (*at, *serial));
         for (at, _, movement) in moves {
-            self.book(at, movement, sink)?;
+            self.book(at, movement, sink, truth)?;
         }
         self.sweep(day, sink)?;
         let last = day.plus(DAY) >= AS_OF;
@@ -162,10 +175,13 @@ impl Books {
         if day >= WINDOW { self.bills.end_day(day, faults, truth) } else { Ok(()) }
     }
 
-    fn book(&mut self, at: Local, movement: Move, sink: &mut Sink) -> Result<(), Error> {
+    fn book(&mut self, at: Local, movement: Move, sink: &mut Sink, truth: &mut Truth) -> Result<(), Error> {
         let in_window = at >= WINDOW;
         match movement {
-            Move::Pay { mch, amount, payment, is_stuck, line } => {
+            Move::Pay { mch, amount, payment, is_stuck, fee_off, line } => {
+                if in_window && mch == 0 {
+                    self.traded.insert(at.midnight());
+                }
                 let fee = MCHS[mch].fee(amount);
                 let account = &mut self.accounts[mch];
                 account.transit += amount;
@@ -193,7 +209,7 @@ impl Books {
                 account.held -= fee;
                 let after_fee = account.held;
                 if let Some(line) = line.filter(|_| in_window) {
-                    self.bills.trade(mch, at, &line, fee);
+                    self.bills.trade(mch, at, &line, fee + fee_off);
                     if MCHS[mch].keeps_balance() {
                         let ids = (line.channel_no.as_str(), line.channel_no.as_str());
                         self.bills.fund(mch, at, ids, ("交易", "交易"), amount, before_fee, &line.out_trade_no);
@@ -248,12 +264,12 @@ impl Books {
                 }
             }
             Move::Foreign { mch, line } => self.bills.trade(mch, at, &line, MCHS[mch].fee(line.printed)),
-            Move::Member { member, signed, kind, about } => {
+            Move::Member { member, signed, kind, about, is_again } => {
                 let balance = self.members.entry(member).or_default();
                 *balance += signed;
                 let after = *balance;
                 let name = (format!("MB{member:07}"), 4);
-                Self::line(
+                let id = Self::line(
                     sink,
                     name,
                     None,
@@ -265,6 +281,9 @@ impl Books {
                     (about.0.into(), about.1.into()),
                     None,
                 )?;
+                if is_again {
+                    truth.add("REC-011", format!("lf{id}"), "booked-again");
+                }
             }
         }
         Ok(())

@@ -176,6 +176,7 @@ pub(super) fn write(seed: u64, faults: &FaultSelection, sink: &mut Sink) -> Resu
                 Cell::Null,
                 company.into(),
                 rng.hex(32).into(),
+                format!("0.{:04}", mch.rate).into(),
             ],
         )?;
     }

@@ -22,7 +22,7 @@ const STEP: u64 = 4;
 const TAIL: Local = Local::date(2026, 9, 20);
 
 /// Faults an order can carry.
-const KINDS: [(&str, &str); 27] = [
+const KINDS: [(&str, &str); 34] = [
     ("TXN-001", "not-refunded"),
     ("TXN-001", "partly-refunded"),
     ("TXN-001", "wrong-route"),
@@ -47,9 +47,16 @@ const KINDS: [(&str, &str); 27] = [
     ("TXN-018", "several-payments"),
     ("REC-004", "amount-differs"),
     ("REC-004", "status-differs"),
-    ("REC-004", "refund-amount-differs"),
-    ("REC-004", "refund-status-differs"),
+    ("REC-005", "refund-amount-differs"),
+    ("REC-005", "refund-status-differs"),
     ("FND-007", "day-not-zero"),
+    ("TXN-012", "no-local-payment"),
+    ("TXN-013", "not-in-bill"),
+    ("REC-005", "not-here"),
+    ("REC-005", "not-in-bill"),
+    ("REC-006", "fee-differs"),
+    ("REC-010", "other-day"),
+    ("REC-011", "booked-again"),
 ];
 const FAULTS_END: u64 = FIRST + STEP * KINDS.len() as u64;
 
@@ -75,20 +82,28 @@ impl Trade<'_> {
 
     /// A payment in a bill of which the database knows nothing, on a number that does not trade.
     fn foreign_payment(&mut self, day: Local) {
-        let at = day.plus(13 * HOUR);
-        let line = Line {
+        let line = self.foreign_line(day, 1, None);
+        self.truth.add("TXN-012", &line.channel_no, "no-local-payment");
+        self.books.at(day.plus(13 * HOUR), Move::Foreign { mch: DORMANT, line });
+        self.truth.add("DAT-002", format!("wechat/{}/{}", MCHS[DORMANT].no, day.date_text()), "no-payments");
+    }
+
+    /// A line that only the platform knows: a payment, or a refund of one of ours.
+    fn foreign_line(&self, day: Local, number: i64, refund_of: Option<&Paid>) -> Line {
+        let date = day.compact_date();
+        let refund =
+            refund_of.map(|_| (format!("XR{date}{number:010}"), format!("5030009999{date}{number:010}"), "SUCCESS"));
+        Line {
             app: WECHAT_APP,
-            out_trade_no: format!("X{}0001", day.compact_date()),
-            channel_no: format!("4200009999{}0000000001", day.compact_date()),
+            out_trade_no: refund_of.map_or_else(|| format!("X{date}{number:010}"), |p| p.out_trade_no.clone()),
+            channel_no: refund_of.map_or_else(|| format!("4200009999{date}{number:010}"), |p| p.channel_no.clone()),
             payer: self.openid(1),
             kind: "NATIVE",
             goods: GOODS[0].0,
-            refund: None,
-            printed: 8_800,
+            refund,
+            printed: if refund_of.is_some() { 1_200 } else { 8_800 },
             is_needed: true,
-        };
-        self.books.at(at, Move::Foreign { mch: DORMANT, line });
-        self.truth.add("DAT-002", format!("wechat/{}/{}", MCHS[DORMANT].no, day.date_text()), "no-payments");
+        }
     }
 
     fn next_order(&mut self, at: Local) -> Result<(), Error> {
@@ -358,7 +373,9 @@ impl Trade<'_> {
             "TXN-005" => return self.badly_combined(&draft, reason),
             "TXN-014" => return self.over_refunded(&draft, reason),
             "TXN-018" => return self.number_reused(draft, reason),
-            "REC-004" => return self.bill_differs(&draft, reason),
+            "REC-004" | "REC-005" | "REC-006" | "TXN-012" => return self.bill_differs(&draft, policy, reason),
+            "REC-010" | "TXN-013" => return self.bill_lacks(draft, policy, reason),
+            "REC-011" => return self.booked_twice(draft),
             _ => {}
         }
         let terms = match (policy, reason) {
@@ -453,24 +470,47 @@ impl Trade<'_> {
         self.close(&draft, done(&draft, &paid))
     }
 
-    fn bill_differs(&mut self, draft: &Draft, reason: &'static str) -> Result<(), Error> {
+    /// The platform's line says something else than our record, or stands alone.
+    fn bill_differs(&mut self, draft: &Draft, policy: &'static str, reason: &'static str) -> Result<(), Error> {
         let at = draft.at;
         match reason {
-            "amount-differs" => {
-                let paid = self.pay(
-                    draft,
-                    at.plus(2),
-                    at.plus(60),
-                    &Terms { printed_off: -100, is_needed: true, ..Terms::default() },
-                )?;
-                self.truth.add("REC-004", &paid.channel_no, reason);
+            "amount-differs" | "fee-differs" => {
+                let terms = match reason {
+                    "amount-differs" => Terms { printed_off: -100, is_needed: true, ..Terms::default() },
+                    _ => Terms { fee_off: 50, is_needed: true, ..Terms::default() },
+                };
+                let paid = self.pay(draft, at.plus(2), at.plus(60), &terms)?;
+                self.truth.add(policy, &paid.channel_no, reason);
                 self.close(draft, done(draft, &paid))
+            }
+            "no-local-payment" | "not-here" => {
+                let needed = Terms { is_needed: true, ..Terms::default() };
+                let paid = self.pay(draft, at.plus(2), at.plus(60), &needed)?;
+                let line = self.foreign_line(at, draft.id, Some(&paid).filter(|_| reason == "not-here"));
+                let subject = line.refund.as_ref().map_or(&line.channel_no, |(_, theirs, _)| theirs);
+                self.truth.add(policy, subject, reason);
+                self.books.at(paid.at.plus(90), Move::Foreign { mch: mch_of(1, draft.shop), line });
+                self.close(draft, done(draft, &paid))
+            }
+            "not-in-bill" => {
+                let terms = Terms { refunded: 500, is_needed: true, ..Terms::default() };
+                let paid = self.pay(draft, at.plus(2), at.plus(60), &terms)?;
+                let operator = self.support();
+                // The same day, so that the bill of the payment is the one that lacks it.
+                let back = Back { is_unlisted: true, ..Back::original(500, paid.at.plus(30), 90, operator) };
+                let refund = self.refund(draft, &paid, &back)?;
+                let number = refund.trim_start_matches('r').parse::<i64>().unwrap_or_default();
+                let accepted = back.accepted.unwrap_or(back.requested);
+                let ours = out_refund_number(back.requested, number);
+                self.truth.add(policy, refund_number(paid.platform, accepted, number, &ours), reason);
+                let end = End { state: 7, refunded: 500, closed_at: back.succeeded, ..done(draft, &paid) };
+                self.close(draft, end)
             }
             "status-differs" => {
                 // Paid at the platform, still waiting here; the customer then paid again.
                 let lost = Terms { state: Some(1), event: Some("status-differs"), is_needed: true, ..Terms::default() };
                 let waiting = self.pay(draft, at.plus(2), at.plus(60), &lost)?;
-                self.truth.add("REC-004", &waiting.channel_no, reason);
+                self.truth.add(policy, &waiting.channel_no, reason);
                 let paid = self.pay(draft, at.plus(90), at.plus(120), &Terms { attempt: 1, ..Terms::default() })?;
                 self.close(draft, done(draft, &paid))
             }
@@ -492,11 +532,52 @@ impl Trade<'_> {
                 let number = refund.trim_start_matches('r').parse::<i64>().unwrap_or_default();
                 let accepted = back.accepted.unwrap_or(back.requested);
                 let ours = out_refund_number(back.requested, number);
-                self.truth.add("REC-004", refund_number(paid.platform, accepted, number, &ours), reason);
+                self.truth.add(policy, refund_number(paid.platform, accepted, number, &ours), reason);
                 let end = if is_failed { done(draft, &paid) } else { refunded(draft, &paid, &back) };
                 self.close(draft, end)
             }
         }
+    }
+}
+
+impl Trade<'_> {
+    /// A payment whose line is missing from the day's bill, or stands in the next day's. Payments as they should be
+    /// stand beside it, so that both days have a bill.
+    fn bill_lacks(&mut self, draft: Draft, policy: &'static str, reason: &'static str) -> Result<(), Error> {
+        let shop = draft.shop;
+        let needed = Terms { is_needed: true, ..Terms::default() };
+        let terms = match reason {
+            "not-in-bill" => Terms { is_unlisted: true, ..Terms::default() },
+            _ => Terms { booked_after: DAY, is_needed: true, ..Terms::default() },
+        };
+        let days = if reason == "not-in-bill" { 1 } else { 2 };
+        let at = draft.at;
+        let mut beside = Some(draft);
+        for day in 0..days {
+            let mut usual = match beside.take() {
+                Some(draft) => draft,
+                None => self.plain_draft(at.plus(day * DAY)),
+            };
+            usual.shop = shop;
+            let paid = self.pay(&usual, usual.at.plus(2), usual.at.plus(60), &needed)?;
+            self.close(&usual, done(&usual, &paid))?;
+        }
+        let mut odd = self.plain_draft(at.plus(30));
+        odd.shop = shop;
+        let paid = self.pay(&odd, odd.at.plus(2), odd.at.plus(40), &terms)?;
+        self.truth.add(policy, &paid.channel_no, reason);
+        self.close(&odd, done(&odd, &paid))
+    }
+
+    /// A top-up whose gift is booked twice.
+    fn booked_twice(&mut self, mut draft: Draft) -> Result<(), Error> {
+        draft.kind = 5;
+        draft.goods = 10_000;
+        draft.payable = 10_000;
+        let paid = self.pay(&draft, draft.at.plus(2), draft.at.plus(60), &Terms::default())?;
+        let (gift, about) = self.top_up(&draft, &paid)?;
+        self.member_moves(draft.member, gift, paid.at.plus(40), "bonus", ("recharge", about), true);
+        self.close(&draft, done(&draft, &paid))
     }
 }
 

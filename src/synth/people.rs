@@ -25,7 +25,7 @@ pub(super) const OPERATIONS: [i64; 2] = [1009, 1010];
 /// The manager who left before the window.
 const LEFT_MANAGER_SHOP: usize = 58;
 
-const SURNAMES: [(&str, &str); 20] = [
+pub(super) const SURNAMES: [(&str, &str); 20] = [
     ("王", "wang"),
     ("李", "li"),
     ("张", "zhang"),
@@ -47,7 +47,7 @@ const SURNAMES: [(&str, &str); 20] = [
     ("马", "ma"),
     ("罗", "luo"),
 ];
-const GIVEN: [(&str, &str); 24] = [
+pub(super) const GIVEN: [(&str, &str); 24] = [
     ("梓涵", "zihan"),
     ("沐阳", "muyang"),
     ("芷若", "zhiruo"),

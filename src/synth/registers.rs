@@ -41,7 +41,7 @@ struct Registers<'a> {
 pub(super) fn write(
     dir: &Path,
     world: &World,
-    opened: Local,
+    (opened, traded): (Local, &[Local]),
     faults: &FaultSelection,
     truth: &mut Truth,
 ) -> Result<Vec<(&'static str, u64)>, Error> {
@@ -52,6 +52,7 @@ pub(super) fn write(
     registers.inventory(opened);
     registers.network_log_days();
     registers.archive(opened);
+    registers.reconciliation(traded);
     registers.closing();
     registers.migration();
     let mut sums = String::new();
@@ -414,6 +415,86 @@ impl Registers<'_> {
             put("contracts", "", digest("contracts"));
         }
         self.add("archive_items", &rows);
+    }
+
+    /// A run per merchant number and day, and every difference the bills show, settled; `traded` are days on which
+    /// the first number took payments.
+    fn reconciliation(&mut self, traded: &[Local]) {
+        let missed = |policy: bool, n: usize| traded.get(n).copied().filter(|_| policy);
+        let planted = self.has("REC-001");
+        let odd = [(missed(planted, 1), "no-run"), (missed(planted, 3), "unfinished"), (missed(planted, 5), "late")];
+        let (mut runs, mut day) = (Vec::new(), WINDOW);
+        while day < AS_OF {
+            for (i, mch) in MCHS.iter().enumerate() {
+                let fault = odd.iter().find(|(at, _)| i == 0 && *at == Some(day)).map(|(_, reason)| *reason);
+                if let Some(reason) = fault {
+                    self.truth.add("REC-001", format!("wechat/{}/{}", mch.no, day.date_text()), reason);
+                }
+                let finished = match fault {
+                    Some("no-run") => continue,
+                    Some("unfinished") => None,
+                    Some("late") => Some(day.plus(5 * DAY)),
+                    _ => Some(day.plus(DAY + 11 * HOUR)),
+                };
+                runs.push(vec![
+                    format!("RUN-{}-{}", mch.no, day.compact_date()),
+                    mch.platform_word().into(),
+                    mch.no.into(),
+                    day.date_text(),
+                    opt(finished.filter(|t| *t < AS_OF)),
+                    String::new(),
+                    user_ref(FINANCE[0]),
+                ]);
+            }
+            day = day.plus(DAY);
+        }
+        self.add("recon_runs", &runs);
+        let shown = [
+            ("REC-004", &["amount-differs", "status-differs"][..], "amount"),
+            ("REC-005", &["refund-amount-differs", "refund-status-differs", "not-here", "not-in-bill"][..], "status"),
+            ("TXN-012", &["no-local-payment"][..], "missing_local"),
+            ("TXN-013", &["not-in-bill"][..], "missing_platform"),
+        ];
+        let mut diffs: Vec<Vec<String>> = Vec::new();
+        let mut put =
+            |kind: &str, about: &str, opened: Local, closed: Option<Local>, people: [&str; 2], outcome: &str| {
+                let reference = format!("DIFF{:04}", diffs.len() + 1);
+                diffs.push(vec![
+                    reference.clone(),
+                    String::new(),
+                    kind.into(),
+                    String::new(),
+                    about.into(),
+                    String::new(),
+                    opened.iso(),
+                    opt(closed),
+                    people[0].into(),
+                    people[1].into(),
+                    outcome.into(),
+                ]);
+                reference
+            };
+        let (clerk, lead) = (user_ref(FINANCE[1]), user_ref(FINANCE[0]));
+        let (opened, closed) = (Local::at(2026, 9, 22, 10, 0, 0), Local::at(2026, 9, 25, 16, 0, 0));
+        let mut is_forgotten = self.has("REC-007");
+        for (policy, reasons, kind) in shown {
+            for subject in self.truth.subjects(policy, reasons) {
+                if std::mem::take(&mut is_forgotten) {
+                    self.truth.add("REC-007", subject, "not-registered");
+                    continue;
+                }
+                put(kind, &subject, opened, Some(closed), ["", &lead], "已查明并更正");
+            }
+        }
+        if self.has("REC-007") {
+            let open = put("other", "SETTLE-0815", opened.plus(-10 * DAY), None, ["", ""], "");
+            let mute = put("other", "SETTLE-0822", opened, Some(closed), ["", &lead], "");
+            let own = put("other", "SETTLE-0829", opened, Some(closed), [&clerk, &clerk], "已更正");
+            self.truth.add("REC-007", open, "left-open");
+            self.truth.add("REC-007", mute, "no-resolution");
+            self.truth.add("REC-007", own, "closed-by-causer");
+        }
+        self.add("recon_diffs", &diffs);
     }
 
     fn closing(&mut self) {

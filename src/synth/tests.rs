@@ -163,7 +163,7 @@ async fn refusals_leave_nothing() {
     let few = SynthSpec { orders: 10, ..spec.clone() };
     assert!(matches!(
         write(&dir.path().join("few"), &few, &Hidden, &Cancel::default()).await,
-        Err(Error::Orders { orders: 10 })
+        Err(Error::Orders { orders: 10, .. })
     ));
     assert!(matches!(FaultSelection::parse("XYZ-001"), Err(Error::UnknownFault { .. })));
     let cancel = Cancel::default();

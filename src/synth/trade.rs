@@ -123,6 +123,12 @@ pub(super) struct Terms {
     pub(super) is_stuck: bool,
     /// What is wrong with the event that made it succeed.
     pub(super) event: Option<&'static str>,
+    /// Difference of the platform's fee from what was agreed.
+    pub(super) fee_off: i64,
+    /// The platform's bill lacks the payment.
+    pub(super) is_unlisted: bool,
+    /// Seconds after which the platform books the payment.
+    pub(super) booked_after: i64,
     /// A finding rests on the bill line.
     pub(super) is_needed: bool,
 }
@@ -156,6 +162,8 @@ pub(super) struct Back {
     /// State and difference of amount in the platform's line, where they are not ours.
     pub(super) printed_state: Option<&'static str>,
     pub(super) printed_off: i64,
+    /// The platform's bill lacks the refund.
+    pub(super) is_unlisted: bool,
 }
 
 impl Back {
@@ -172,6 +180,7 @@ impl Back {
             reason: "客户申请退款",
             printed_state: None,
             printed_off: 0,
+            is_unlisted: false,
         }
     }
 }
@@ -397,14 +406,21 @@ impl<'a> Trade<'a> {
             };
             let movement = if is_paid {
                 self.payment_event(draft, id, paid_at, platform, terms.event)?;
-                Move::Pay { mch, amount: channel_amount, payment: id, is_stuck: terms.is_stuck, line: Some(line) }
+                Move::Pay {
+                    mch,
+                    amount: channel_amount,
+                    payment: id,
+                    is_stuck: terms.is_stuck,
+                    fee_off: terms.fee_off,
+                    line: Some(line).filter(|_| !terms.is_unlisted),
+                }
             } else {
                 Move::Foreign { mch, line }
             };
-            self.books.at(paid_at, movement);
+            self.books.at(paid_at.plus(terms.booked_after), movement);
         }
         if platform == BALANCE && is_paid {
-            self.member_moves(draft.member, -amount, paid_at, "payment", ("payment", format!("p{id}")));
+            self.member_moves(draft.member, -amount, paid_at, "payment", ("payment", format!("p{id}")), false);
         }
         Ok(Paid { id, amount, at: paid_at, mch, platform, out_trade_no, channel_no })
     }
@@ -578,17 +594,27 @@ impl<'a> Trade<'a> {
                 is_needed: back.printed_state.is_some() || back.printed_off != 0,
             };
             let fee_back = if back.amount == paid.amount { MCHS[mch].fee(paid.amount) } else { 0 };
-            self.books.at(at, Move::Refund { mch, amount: back.amount, fee_back, refund: id, line: Some(line) });
+            let line = Some(line).filter(|_| !back.is_unlisted);
+            self.books.at(at, Move::Refund { mch, amount: back.amount, fee_back, refund: id, line });
         }
         if let (BALANCE, Some(at)) = (paid.platform, back.succeeded) {
-            self.member_moves(draft.member, back.amount, at, "refund", ("refund", format!("r{id}")));
+            self.member_moves(draft.member, back.amount, at, "refund", ("refund", format!("r{id}")), false);
         }
         Ok(format!("r{id}"))
     }
 
-    fn member_moves(&mut self, member: i64, signed: i64, at: Local, kind: &'static str, about: (&'static str, String)) {
+    /// Moves stored value; `is_again`: by mistake, a second time.
+    pub(super) fn member_moves(
+        &mut self,
+        member: i64,
+        signed: i64,
+        at: Local,
+        kind: &'static str,
+        about: (&'static str, String),
+        is_again: bool,
+    ) {
         self.members[member as usize - 1].balance += signed;
-        self.books.at(at, Move::Member { member, signed, kind, about });
+        self.books.at(at, Move::Member { member, signed, kind, about, is_again });
     }
 
     /// Writes the order with its item and states.
@@ -739,8 +765,8 @@ impl<'a> Trade<'a> {
         )
     }
 
-    /// Adds a top-up to a member's account.
-    pub(super) fn top_up(&mut self, draft: &Draft, paid: &Paid) -> Result<(), Error> {
+    /// Adds a top-up to a member's account; returns the gift and the top-up's reference.
+    pub(super) fn top_up(&mut self, draft: &Draft, paid: &Paid) -> Result<(i64, String), Error> {
         let gift = draft.payable / 20;
         let id = self.sink.next_id(T::Recharge);
         self.sink.push(
@@ -757,9 +783,9 @@ impl<'a> Trade<'a> {
             ],
         )?;
         let about = || ("recharge", format!("rc{id}"));
-        self.member_moves(draft.member, draft.payable, paid.at.plus(2), "recharge", about());
-        self.member_moves(draft.member, gift, paid.at.plus(2), "bonus", about());
-        Ok(())
+        self.member_moves(draft.member, draft.payable, paid.at.plus(2), "recharge", about(), false);
+        self.member_moves(draft.member, gift, paid.at.plus(2), "bonus", about(), false);
+        Ok((gift, format!("rc{id}")))
     }
 
     /// Someone at the service desk.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every fixture of every shipped policy in DuckDB and compares the result with what the fixture expects.
+"""Runs every fixture of every shipped policy and derived dataset in DuckDB and compares the result with what the
+fixture expects.
 
 Independent of the Rust program on purpose: it shares no code with it, only the policy files and the published
 schema document. Needs Python 3.11 or newer and the packages `duckdb` and `pytz`.
@@ -181,19 +182,75 @@ class Policy:
                 complaints.append(f"parameter `{name}` is never used")
         for name in used - set(self.params) - set(CONTEXT):
             complaints.append(f"parameter `${name}` is not declared")
-        bare = re.sub(r"--[^\n]*", "", self.sql + " " + self.population)
-        bare = re.sub(r"'[^']*'", "''", bare)
-        for pattern, why in [
-            (r"/", "division"), (r"\bNOT\s+IN\s*\(\s*SELECT\b", "NOT IN (subquery)"), (r"\bSELECT\s+\*", "SELECT *"),
-            (r"\b(LIMIT|OFFSET|QUALIFY|LATERAL|PIVOT|RECURSIVE|AVG|STDDEV|ROUND|DOUBLE|REAL|DATE_TRUNC|EXTRACT|DATE_DIFF|AGE|NOW|RANDOM|CURRENT_DATE)\b", "forbidden word"),
-            (r"\bAT\s+TIME\s+ZONE\b", "AT TIME ZONE"), (r"\bSELECT\s+DISTINCT\b", "SELECT DISTINCT"), (r"\bTIMESTAMP\s*'", "timestamp literal"),
-            (r"\bDESC\b(?!\s+NULLS)", "DESC without NULLS"), (r"\bSUM\s*\(\s*[a-z_.]*_(fen|e6)\b", "SUM of a raw amount"), (r'"', "quoted identifier"),
-        ]:
-            if re.search(pattern, bare, re.IGNORECASE):
-                complaints.append(f"outside PSQL-1: {why}")
+        complaints += outside_profile(self.sql + " " + self.population)
         if not re.search(r"ORDER BY finding_ref, finding_reason\s*$", self.sql):
             complaints.append("the last line is not `ORDER BY finding_ref, finding_reason`")
         return complaints
+
+
+def outside_profile(text):
+    """What in a text is not portable SQL, as far as patterns can tell."""
+    bare = re.sub(r"--[^\n]*", "", text)
+    bare = re.sub(r"'[^']*'", "''", bare)
+    return [f"outside PSQL-1: {why}" for pattern, why in [
+        (r"/", "division"), (r"\bNOT\s+IN\s*\(\s*SELECT\b", "NOT IN (subquery)"), (r"\bSELECT\s+\*", "SELECT *"),
+        (r"\b(LIMIT|OFFSET|QUALIFY|LATERAL|PIVOT|RECURSIVE|AVG|STDDEV|ROUND|DOUBLE|REAL|DATE_TRUNC|EXTRACT|DATE_DIFF|AGE|NOW|RANDOM|CURRENT_DATE)\b", "forbidden word"),
+        (r"\bAT\s+TIME\s+ZONE\b", "AT TIME ZONE"), (r"\bSELECT\s+DISTINCT\b", "SELECT DISTINCT"), (r"\bTIMESTAMP\s*'", "timestamp literal"),
+        (r"\bDESC\b(?!\s+NULLS)", "DESC without NULLS"), (r"\bSUM\s*\(\s*[a-z_.]*_(fen|e6)\b", "SUM of a raw amount"), (r'"', "quoted identifier"),
+    ] if re.search(pattern, bare, re.IGNORECASE)]
+
+
+class Derived:
+    """One derived dataset of the pack: a query without parameters, and cases that list every row it must give."""
+
+    def __init__(self, folder, schema):
+        self.toml = load_toml(folder / "derived.toml")
+        self.name = self.toml["derived"]["dataset"]
+        if self.name != folder.name or self.name not in schema:
+            raise Wrong(f"{folder}: dataset `{self.name}` differs from the folder's name or does not exist")
+        self.columns = schema[self.name]
+        self.needs = self.toml["needs"]["columns"]
+        self.sql = (folder / "query.sql").read_text(encoding="utf-8")
+        self.tests = load_toml(folder / "tests.toml")
+        self.cases = self.tests["case"]
+
+    def lint(self):
+        complaints = outside_profile(self.sql)
+        if "$" in self.sql:
+            complaints.append("a derived dataset takes no parameter")
+        for column, description in self.columns.items():
+            words = set(description.get("vocabulary") or [])
+            seen = {row[column] for case in self.cases for row in case["expect"]["rows"] if column in row}
+            if column == "kind" and words - seen:
+                complaints.append(f"no case expects {sorted(words - seen)} in `{column}`")
+        return complaints
+
+    def run(self, case, schema, engine):
+        """What differs from the expectation."""
+        where = f"{self.name} `{case['name']}`"
+        zone = ZoneInfo(case.get("zone", self.tests.get("zone", "Asia/Shanghai")))
+        db = engine()
+        try:
+            for name, wanted in self.needs.items():
+                columns = schema[name]
+                data = dataset_rows(f"{where}: {name}", columns, case.get("rows", {}).get(name, []), zone)
+                db.table(name, [(c, sql_type(columns[c]["type"])) for c in wanted], [tuple(row.get(c) for c in wanted) for row in data])
+            names, found = db.query(self.sql, {})
+        finally:
+            db.close()
+        if names != list(self.columns):
+            raise Wrong(f"{where}: the query returns {names}, the schema says {list(self.columns)}")
+        key = names[0]
+        got = {row[0]: dict(zip(names, row)) for row in found}
+        wrong = [] if len(got) == len(found) else [f"`{key}` repeats"]
+        wanted = {row[key]: row for row in case["expect"]["rows"]}
+        wrong += [f"missing row {ref}" for ref in sorted(set(wanted) - set(got))]
+        wrong += [f"unexpected row {ref} ({got[ref]['kind']})" for ref in sorted(set(got) - set(wanted))]
+        for ref in sorted(set(got) & set(wanted)):
+            for column, value in wanted[ref].items():
+                if got[ref][column] != (None if value == "null" else value):
+                    wrong.append(f"{ref}: `{column}` is {got[ref][column]!r}, expected {value!r}")
+        return wrong
 
 
 class DuckDb:
@@ -352,6 +409,7 @@ def main(engine=DuckDb):
     try:
         schema = load_schema(args.schema)
         policies = [Policy(p.parent) for p in sorted(args.policies.glob("*/*/policy.toml"))]
+        derived = [Derived(p.parent, schema) for p in sorted(args.policies.glob("derived/*/derived.toml"))]
         engine_results = None
         if args.engine_results:
             engine_results = {(r["policy"], r["case"]): r for r in json.loads(args.engine_results.read_text(encoding="utf-8"))}
@@ -359,14 +417,32 @@ def main(engine=DuckDb):
         print(f"cannot start: {error}", file=sys.stderr)
         return 2
     if args.ids:
-        unknown = set(args.ids) - {p.id for p in policies}
+        unknown = set(args.ids) - {p.id for p in policies} - {d.name for d in derived}
         if unknown:
             print(f"no such policy: {', '.join(sorted(unknown))}", file=sys.stderr)
             return 2
         policies = [p for p in policies if p.id in args.ids]
+        derived = [d for d in derived if d.name in args.ids]
     runner = Runner(args.policies, schema, engine)
     passed = failed = 0
     results = []
+    for dataset in derived:
+        complaints = dataset.lint()
+        for text in complaints:
+            print(f"FAIL {dataset.name}: {text}")
+        failed += len(complaints)
+        for case in dataset.cases:
+            try:
+                wrong = dataset.run(case, schema, engine)
+            except Wrong as error:
+                wrong = [str(error)]
+            except Exception as error:  # any engine error is a failed case, never a crash of the run
+                wrong = [f"{type(error).__name__}: {error}"]
+            passed, failed = passed + (not wrong), failed + bool(wrong)
+            if wrong or args.verbose:
+                print(f"{'FAIL' if wrong else 'ok  '} {dataset.name} `{case['name']}`")
+            for text in wrong:
+                print(f"    {text}")
     for policy in policies:
         complaints = policy.lint()
         for text in complaints:

@@ -20,7 +20,7 @@ impl Notices for Deaf {
     fn tell(&self, _: String) {}
 }
 
-fn env_with(passwords: Arc<dyn Passwords>) -> Env {
+pub(crate) fn env_with(passwords: Arc<dyn Passwords>) -> Env {
     Env {
         clock: Arc::new(FixedClock(at("2026-11-01T00:00:00Z"))),
         random: Arc::new(SeededRandom::new(*b"engines!!")),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod account;
+mod authoring;
 mod bag;
 mod bills;
 mod commands;
@@ -18,4 +19,5 @@ mod schema_page;
 mod sealing;
 mod servers;
 mod support;
+mod systems;
 mod tampering;

@@ -31,7 +31,7 @@ use crate::source::{CanonicalRows, RowSource, canonical_files, register};
 const AHEAD: usize = 3;
 
 /// What conversions need to know about the case.
-pub(super) fn context<'a>(case: &Case, src_system: &'a str, keys: &Keys) -> mapping::Context<'a> {
+pub(in crate::ops) fn context<'a>(case: &Case, src_system: &'a str, keys: &Keys) -> mapping::Context<'a> {
     let keys = keys.clone();
     mapping::Context { zone: case.zone, src_system, fingerprint: Arc::new(move |bytes| keys.fingerprint(bytes)) }
 }

@@ -18,7 +18,7 @@ pub struct Limits {
 }
 
 /// Holds a running seal to its limits. Shared by the threads that take rows.
-pub(super) struct Pace {
+pub(in crate::ops) struct Pace {
     rate: Option<u64>,
     deadline: Option<DateTime<Utc>>,
     started: Mutex<Option<(Instant, u64)>>,
@@ -27,7 +27,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Begins to count; the deadline is the next time the clock of this zone shows it.
-    pub(super) fn new(env: &Env, zone: Tz, limits: Limits) -> Self {
+    pub(in crate::ops) fn new(env: &Env, zone: Tz, limits: Limits) -> Self {
         let deadline = limits.until.map(|time| next(env.clock.now(), zone, time));
         Self { rate: limits.rows_per_second_max, deadline, started: Mutex::new(None), env: env.clone() }
     }
@@ -36,7 +36,7 @@ impl Pace {
     ///
     /// # Errors
     /// [`Error::Deadline`] once the time is over, [`Error::Interrupted`].
-    pub(super) fn take(&self, rows: usize) -> Result<(), Error> {
+    pub(in crate::ops) fn take(&self, rows: usize) -> Result<(), Error> {
         self.check()?;
         let Some(rate) = self.rate else { return Ok(()) };
         let wait = {

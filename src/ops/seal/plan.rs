@@ -19,7 +19,7 @@ use crate::source::register::{self, RegisterFile};
 
 /// One supply of rows for a dataset.
 #[derive(Debug)]
-pub(super) enum Feed {
+pub(in crate::ops) enum Feed {
     /// A SELECT of a mapping on the database of this index.
     Query { database: usize, part: Box<Part> },
     /// A canonical file of the named source.
@@ -36,28 +36,28 @@ pub(super) enum Feed {
 
 /// A database and the mapping that reads it.
 #[derive(Debug)]
-pub(super) struct Database {
-    pub(super) name: String,
-    pub(super) config: SourceConfig,
-    pub(super) mapping: Mapping,
+pub(in crate::ops) struct Database {
+    pub(in crate::ops) name: String,
+    pub(in crate::ops) config: SourceConfig,
+    pub(in crate::ops) mapping: Mapping,
     /// SHA-256 of the mapping file.
-    pub(super) mapping_sha256: String,
+    pub(in crate::ops) mapping_sha256: String,
 }
 
 /// Everything the case supplies.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) databases: Vec<Database>,
-    pub(super) bills: Vec<Bill>,
-    pub(super) feeds: BTreeMap<&'static str, Vec<Feed>>,
+pub(in crate::ops) struct Plan {
+    pub(in crate::ops) databases: Vec<Database>,
+    pub(in crate::ops) bills: Vec<Bill>,
+    pub(in crate::ops) feeds: BTreeMap<&'static str, Vec<Feed>>,
     /// Per dataset, the columns whose class some part made stronger: one table, one class per column.
-    pub(super) raised: BTreeMap<&'static str, Raised>,
+    pub(in crate::ops) raised: BTreeMap<&'static str, Raised>,
     /// Datasets that a mapping declares absent, with its words.
-    pub(super) absent: BTreeMap<String, String>,
+    pub(in crate::ops) absent: BTreeMap<String, String>,
     /// Bill patterns that match no file.
-    pub(super) unmatched: Vec<String>,
+    pub(in crate::ops) unmatched: Vec<String>,
     /// Registers that `SHA256SUMS` lists and that are not there.
-    pub(super) missing_registers: Vec<String>,
+    pub(in crate::ops) missing_registers: Vec<String>,
 }
 
 /// A list of digests beside bills is short.
@@ -67,7 +67,7 @@ const DIGEST_LISTS: [&str; 2] = ["SHA1SUMS", "SHA256SUMS"];
 
 impl Plan {
     /// Reads mappings, lists files and inspects bills; nothing is extracted yet.
-    pub(super) fn of(case: &Case) -> Result<Self, Error> {
+    pub(in crate::ops) fn of(case: &Case) -> Result<Self, Error> {
         let mut plan = Self::default();
         for config in &case.sources {
             match (&config.location, sources::engine(config), &config.mapping) {
@@ -133,7 +133,7 @@ impl Plan {
     ///
     /// # Errors
     /// When a pattern matches no table.
-    pub(super) fn name_tables(&mut self, tables: &[Vec<TableInfo>]) -> Result<(), Error> {
+    pub(in crate::ops) fn name_tables(&mut self, tables: &[Vec<TableInfo>]) -> Result<(), Error> {
         for feeds in self.feeds.values_mut() {
             let mut named = Vec::with_capacity(feeds.len());
             for feed in feeds.drain(..) {
@@ -152,7 +152,7 @@ impl Plan {
     }
 
     /// All SELECTs on the database of this index.
-    pub(super) fn parts(&self, database: usize) -> impl Iterator<Item = &Part> {
+    pub(in crate::ops) fn parts(&self, database: usize) -> impl Iterator<Item = &Part> {
         self.feeds.values().flatten().filter_map(move |feed| match feed {
             Feed::Query { database: of, part } if *of == database => Some(part.as_ref()),
             _ => None,
@@ -160,7 +160,7 @@ impl Plan {
     }
 
     /// The classes that hold for a dataset's columns beyond the schema's.
-    pub(super) fn raised(&self, dataset: &str) -> Raised {
+    pub(in crate::ops) fn raised(&self, dataset: &str) -> Raised {
         self.raised.get(dataset).cloned().unwrap_or_default()
     }
 

@@ -60,7 +60,7 @@ pub(super) struct Entry {
 
 /// All raw tables of a case.
 #[derive(Debug, Default)]
-pub(super) struct RawPlan {
+pub(in crate::ops) struct RawPlan {
     pub(super) entries: Vec<Entry>,
     /// Tables that are read and have no raw table, by source.
     pub(super) left_out: Vec<(String, LeftOut)>,

@@ -19,7 +19,7 @@ use crate::source::database::Select;
 use crate::source::{RowSource, canonical_files, register};
 
 /// Builds the matcher from every column of class staff.
-pub(super) async fn identifiers(
+pub(in crate::ops) async fn identifiers(
     env: &Env,
     case: &Case,
     (plan, raw): (&Plan, &RawPlan),
@@ -29,6 +29,10 @@ pub(super) async fn identifiers(
 ) -> Result<StaffMatcher, Error> {
     let task = env.progress.start(Stage::ReadStaff, None);
     let mut builder = StaffMatcherBuilder::new();
+    for database in &plan.databases {
+        builder.stands_by_design(&database.name);
+        builder.stands_by_design(database.mapping.id());
+    }
     for (name, feeds) in &plan.feeds {
         let Some(dataset) = schema::dataset(name) else { continue };
         task.label(name);

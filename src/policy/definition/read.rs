@@ -215,7 +215,8 @@ fn read_basis(root: &Reader<'_>) -> (Vec<Citation>, Vec<String>) {
 
 type Needs = (BTreeMap<String, Vec<String>>, BTreeMap<String, Span>);
 
-fn read_needs(root: &Reader<'_>) -> Needs {
+/// `[needs]`: columns per dataset, and the periods the datasets must cover.
+pub(in crate::policy) fn read_needs(root: &Reader<'_>) -> Needs {
     let mut columns = BTreeMap::new();
     let mut coverage = BTreeMap::new();
     let Some(needs) = root.opt_table("needs") else { return (columns, coverage) };
@@ -255,7 +256,7 @@ fn read_needs(root: &Reader<'_>) -> Needs {
             if !columns.contains_key(&name) {
                 table.problem_at(&name, format!("`{name}` stands in [needs.coverage] but not in [needs.columns]"));
             }
-            if schema::dataset(&name).is_some_and(|d| d.origin == Origin::Reference) {
+            if schema::dataset(&name).is_some_and(|d| matches!(d.origin, Origin::Reference | Origin::Derived)) {
                 table.problem_at(&name, format!("`{name}` is supplied by this program and needs no coverage"));
             }
             match span {
@@ -283,7 +284,11 @@ fn check_coverage(root: &Reader<'_>, policy: &Policy) {
     }
 }
 
-fn read_nulls(root: &Reader<'_>, needs: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, String> {
+/// `[nulls]`: what a missing value does, for columns that are read.
+pub(in crate::policy) fn read_nulls(
+    root: &Reader<'_>,
+    needs: &BTreeMap<String, Vec<String>>,
+) -> BTreeMap<String, String> {
     let mut nulls = BTreeMap::new();
     let Some(table) = root.opt_table("nulls") else { return nulls };
     for key in table.keys() {

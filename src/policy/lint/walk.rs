@@ -5,9 +5,8 @@ use std::ops::ControlFlow;
 
 use super::{Place, Role, words};
 use crate::config::Problem;
-use crate::policy::definition::Policy;
 use crate::policy::facts::CONTEXT;
-use crate::policy::params::ParamType;
+use crate::policy::params::{Param, ParamType};
 use crate::query::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, DateTimeField, Distinct, DuplicateTreatment, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderByExpr, OrderByKind,
@@ -37,10 +36,10 @@ pub(super) struct Walk<'a> {
 
 impl Walk<'_> {
     /// Declared datasets and list parameters that are read, with the column names that occur anywhere.
-    pub(super) fn columns_read(&self, policy: &Policy) -> BTreeMap<String, BTreeSet<String>> {
+    pub(super) fn columns_read(&self, needs: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, BTreeSet<String>> {
         let mut read = BTreeMap::new();
         for table in self.relations.difference(&self.ctes) {
-            let columns = policy.needs.get(table).into_iter().flatten().filter(|c| self.names.contains(*c));
+            let columns = needs.get(table).into_iter().flatten().filter(|c| self.names.contains(*c));
             read.insert(table.clone(), columns.cloned().collect());
         }
         read
@@ -112,7 +111,7 @@ pub(super) fn walk<'a>(place: &'a Place<'a>, sql: &str, role: Role) -> Walk<'a> 
     match role {
         Role::Check => require_order(&mut walk, query, &["finding_ref", "finding_reason"]),
         Role::Subjects => require_order(&mut walk, query, &["subject_ref"]),
-        Role::Population => {}
+        Role::Population | Role::Rows => {}
     }
     walk
 }
@@ -308,10 +307,17 @@ impl Visitor for Walk<'_> {
 }
 
 impl Walk<'_> {
+    fn param(&self, name: &str) -> Option<&Param> {
+        self.place.params.and_then(|params| params.get(name))
+    }
+
+    fn is_list(&self, name: &str) -> bool {
+        self.param(name).is_some_and(|p| p.ty == ParamType::List)
+    }
+
     fn table(&mut self, name: &str, span: Span) {
-        let policy = self.place.policy;
-        let is_list = name.strip_prefix("param_").is_some_and(|p| policy.is_list(p));
-        if !self.ctes.contains(name) && !policy.needs.contains_key(name) && !is_list {
+        let is_list = name.strip_prefix("param_").is_some_and(|p| self.is_list(p));
+        if !self.ctes.contains(name) && !self.place.needs.contains_key(name) && !is_list {
             self.refuse(span, format!("table `{name}` is not declared in [needs.columns]"));
         }
         self.relations.insert(name.to_owned());
@@ -429,11 +435,14 @@ fn expression(walk: &mut Walk<'_>, expr: &Expr) {
 fn literal(walk: &mut Walk<'_>, value: &Value, span: Span) {
     match value {
         Value::Placeholder(name) => match name.strip_prefix('$') {
+            Some(_) if walk.place.params.is_none() => {
+                walk.refuse(span, "a derived dataset takes no parameter: its rows depend on the archive alone");
+            }
             Some(name) if CONTEXT.contains(&name) => {}
-            Some(name) if walk.place.policy.params.get(name).is_some_and(|p| p.ty != ParamType::List) => {
+            Some(name) if walk.param(name).is_some_and(|p| p.ty != ParamType::List) => {
                 walk.placeholders.insert(name.to_owned());
             }
-            Some(name) if walk.place.policy.is_list(name) => {
+            Some(name) if walk.is_list(name) => {
                 walk.refuse(span, format!("list parameter `{name}` is the table param_{name}(value)"));
             }
             _ => walk.refuse(span, format!("parameter `{name}` is not declared")),
@@ -468,7 +477,7 @@ fn interval_unit(walk: &Walk<'_>, expr: &Expr) -> Option<Unit> {
         Expr::Cast { expr, data_type: DataType::Interval { .. }, .. } => match expr.as_ref() {
             Expr::Value(v) => match &v.value {
                 Value::Placeholder(name) => {
-                    let param = walk.place.policy.params.get(name.trim_start_matches('$'))?;
+                    let param = walk.param(name.trim_start_matches('$'))?;
                     Some(if param.ty == ParamType::Period { Unit::Calendar } else { Unit::Clock })
                 }
                 _ => None,
@@ -565,7 +574,7 @@ fn cast(walk: &mut Walk<'_>, inner: &Expr, data_type: &DataType, span: Span) {
         }
         DataType::Interval { .. } => {
             let is_param = matches!(inner, Expr::Value(v) if matches!(&v.value, Value::Placeholder(p)
-                if walk.place.policy.params.get(p.trim_start_matches('$')).is_some_and(|p| matches!(p.ty, ParamType::Period | ParamType::Duration))));
+                if walk.param(p.trim_start_matches('$')).is_some_and(|p| matches!(p.ty, ParamType::Period | ParamType::Duration))));
             let is_column = matches!(inner, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
             if !is_param && !is_column {
                 walk.refuse(

@@ -8,13 +8,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::sql;
 use super::{
-    AppFact, BalanceFact, BillSpan, ChangeMonth, CountFact, Facts, InventoryMonth, Leaver, MchFact, MonthFlow,
-    NoticeFact, PermissionHolders, RefundFact, RoleCount, SignoffFact, SubmissionFact, TestFact, WithdrawalFact,
+    AppFact, BalanceFact, BillDay, BillSpan, ChangeMonth, CountFact, Facts, InventoryMonth, Leaver, MchFact, MonthFlow,
+    NoticeFact, PermissionHolders, ReconDay, ReconDifference, ReconFacts, ReconSum, RefundFact, RoleCount, SignoffFact,
+    SubmissionFact, TestFact, WithdrawalFact,
 };
 use crate::query::{Params, Session, Value};
 use crate::report::error::Error;
 
-/// Reads all facts. `tables` are the datasets registered in the session.
+/// Reads all facts. `tables` are the datasets registered in the session; `window` are local days, end excluded.
 ///
 /// # Errors
 /// [`Error::Query`] and [`Error::Shape`].
@@ -23,6 +24,7 @@ pub async fn facts(
     tables: &BTreeSet<String>,
     as_of: DateTime<Utc>,
     as_of_on: NaiveDate,
+    window: (NaiveDate, NaiveDate),
 ) -> Result<Facts, Error> {
     let mut reader = Reader {
         session,
@@ -30,12 +32,15 @@ pub async fn facts(
         params: BTreeMap::from([
             ("as_of".to_owned(), Value::Instant(as_of)),
             ("as_of_on".to_owned(), Value::Date(as_of_on)),
+            ("window_from_on".to_owned(), Value::Date(window.0)),
+            ("window_to_on".to_owned(), Value::Date(window.1)),
         ]),
         missing: BTreeSet::new(),
     };
     let mut facts = Facts::default();
     trade_facts(&mut reader, &mut facts).await?;
     money_facts(&mut reader, &mut facts).await?;
+    recon_facts(&mut reader, &mut facts).await?;
     register_facts(&mut reader, &mut facts).await?;
     people_facts(&mut reader, &mut facts).await?;
     facts.missing = reader.missing.into_iter().collect();
@@ -154,6 +159,69 @@ async fn money_facts(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<(), E
             amount_fen: r.int(3),
         })
         .collect();
+    Ok(())
+}
+
+async fn recon_facts(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<(), Error> {
+    if !reader.has(&["recon_items", "bills"]) {
+        return Ok(());
+    }
+    let days = reader.rows("reconciliation by day", &["recon_items"], sql::RECON_DAYS).await?;
+    let bill_days = reader.rows("days with bills", &["bills"], sql::BILL_DAYS).await?;
+    let sums = reader.rows("reconciliation sums", &["recon_items"], sql::RECON_SUMS).await?;
+    let differences = reader.rows("differences", &["recon_items"], sql::RECON_DIFFERENCES).await?;
+    facts.reconciliation = Some(ReconFacts {
+        days: days
+            .into_iter()
+            .map(|r| ReconDay {
+                platform: r.text(0),
+                mch_id: r.opt_text(1),
+                day: r.opt_text(2),
+                matched: r.count(3),
+                different: r.count(4),
+                not_compared: r.count(5),
+            })
+            .collect(),
+        bill_days: bill_days
+            .into_iter()
+            .map(|r| BillDay {
+                platform: r.text(0),
+                mch_id: r.opt_text(1),
+                day: r.opt_text(2),
+                is_damaged: r.int(3) > 0,
+            })
+            .collect(),
+        sums: sums
+            .into_iter()
+            .map(|r| ReconSum {
+                platform: r.text(0),
+                mch_id: r.opt_text(1),
+                about: r.text(2),
+                kind: r.text(3),
+                items: r.count(4),
+                local_count: r.count(5),
+                local_fen: r.int(6),
+                platform_count: r.count(7),
+                platform_fen: r.int(8),
+            })
+            .collect(),
+        differences: differences
+            .into_iter()
+            .map(|r| ReconDifference {
+                day: r.opt_text(0),
+                kind: r.text(1),
+                about: r.text(2),
+                platform: r.opt_text(3),
+                mch_id: r.opt_text(4),
+                number: r.opt_text(5),
+                local_ref: r.opt_text(6),
+                local_fen: r.opt_int(7),
+                platform_fen: r.opt_int(8),
+                local_status: r.opt_text(9),
+                platform_status: r.opt_text(10),
+            })
+            .collect(),
+    });
     Ok(())
 }
 
@@ -381,6 +449,11 @@ impl Row {
             Some(Cell::Bool(b)) => Some(*b),
             _ => None,
         }
+    }
+
+    /// The number, where there is one.
+    fn opt_int(&self, i: usize) -> Option<i64> {
+        matches!(self.0.get(i), Some(Cell::Int(_))).then(|| self.int(i))
     }
 
     /// The number, limited to what 64 bits hold; a sum beyond is shown as the limit, never wrapped.

@@ -26,6 +26,32 @@ pub(super) const REFUND_MONTHS: &str = "SELECT SUBSTR(CAST(succeeded_on AS VARCH
 pub(super) const BILLS: &str = "SELECT platform, mch_id, CAST(MIN(bill_on) AS VARCHAR), CAST(MAX(bill_on) AS VARCHAR), COUNT(*) \
     FROM bills GROUP BY platform, mch_id ORDER BY platform, mch_id";
 
+/// Items of the window; one without a day belongs to every window.
+pub(super) const RECON_DAYS: &str = "SELECT COALESCE(platform, 'other'), mch_id, CAST(recon_on AS VARCHAR), \
+    SUM(CASE WHEN kind = 'matched' THEN 1 ELSE 0 END), SUM(CASE WHEN kind IN ('matched', 'not_compared') THEN 0 ELSE 1 END), \
+    SUM(CASE WHEN kind = 'not_compared' THEN 1 ELSE 0 END) FROM recon_items \
+    WHERE recon_on IS NULL OR (recon_on >= $window_from_on AND recon_on < $window_to_on) \
+    GROUP BY COALESCE(platform, 'other'), mch_id, CAST(recon_on AS VARCHAR) ORDER BY 1, 2, 3";
+
+pub(super) const BILL_DAYS: &str = "SELECT COALESCE(platform, 'other'), mch_id, CAST(bill_on AS VARCHAR), \
+    MAX(CASE WHEN stated_count <> row_count OR stated_total_fen <> total_fen OR stated_refund_fen <> refund_fen \
+    OR stated_fee_e6 <> fee_e6 OR LOWER(TRIM(expected_digest)) <> LOWER(TRIM(actual_digest)) THEN 1 ELSE 0 END) \
+    FROM bills WHERE bill_kind IN ('trade', 'refund') AND bill_on >= $window_from_on AND bill_on < $window_to_on \
+    GROUP BY COALESCE(platform, 'other'), mch_id, CAST(bill_on AS VARCHAR) ORDER BY 1, 2, 3";
+
+pub(super) const RECON_SUMS: &str = "SELECT COALESCE(platform, 'other'), mch_id, about, kind, COUNT(*), COUNT(local_ref), \
+    SUM(CAST(COALESCE(local_fen, 0) AS DECIMAL(38,0))), COUNT(bill_ref), \
+    SUM(CAST(COALESCE(platform_fen, 0) AS DECIMAL(38,0))) FROM recon_items \
+    WHERE recon_on IS NULL OR (recon_on >= $window_from_on AND recon_on < $window_to_on) \
+    GROUP BY COALESCE(platform, 'other'), mch_id, about, kind ORDER BY 1, 2, 3, 4";
+
+pub(super) const RECON_DIFFERENCES: &str = "SELECT CAST(recon_on AS VARCHAR) AS day_text, kind, about, platform, COALESCE(own_mch_id, mch_id) AS mch_text, \
+    CASE WHEN about = 'refund' THEN COALESCE(channel_refund_no, out_refund_no) ELSE COALESCE(channel_trade_no, out_trade_no) END AS number_text, \
+    local_ref, local_fen, platform_fen, local_status, platform_status FROM recon_items \
+    WHERE kind NOT IN ('matched', 'not_compared') \
+    AND (recon_on IS NULL OR (recon_on >= $window_from_on AND recon_on < $window_to_on)) \
+    ORDER BY recon_on NULLS FIRST, item_ref LIMIT 60";
+
 pub(super) const BALANCES: &str = "SELECT b.mch_id, b.platform, COALESCE(b.kind, 'external'), b.owner_kind, COUNT(*), \
     SUM(CAST(COALESCE(b.available_fen, 0) AS DECIMAL(38,0))), SUM(CAST(COALESCE(b.frozen_fen, 0) AS DECIMAL(38,0))), \
     CAST(MAX(b.observed_on) AS VARCHAR), \

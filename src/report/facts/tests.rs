@@ -77,7 +77,9 @@ async fn read(filled: Vec<(&str, RecordBatch)>, names: &BTreeSet<String>) -> Fac
             None => session.add_parquet(name, &[], schema::dataset(name).unwrap().arrow_schema(), None).await.unwrap(),
         }
     }
-    facts(&session, names, AS_OF.parse().unwrap(), NaiveDate::from_ymd_opt(2026, 10, 1).unwrap()).await.unwrap()
+    let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+    let window = (day("2026-07-01"), day("2026-10-01"));
+    facts(&session, names, AS_OF.parse().unwrap(), day("2026-10-01"), window).await.unwrap()
 }
 
 fn all_tables() -> BTreeSet<String> {
@@ -234,4 +236,85 @@ async fn leavers_are_those_who_can_still_open_something() {
             accounts: 1
         }]
     );
+}
+
+#[tokio::test]
+async fn reconciliation_counts_the_window_and_items_without_a_day() {
+    let item = |id, on: &'static str, kind, local: &'static str, line: &'static str| {
+        let mut row = vec![
+            ("item_ref", id),
+            ("kind", kind),
+            ("about", "payment"),
+            ("platform", "wechat"),
+            ("mch_id", "100"),
+            ("channel_trade_no", id),
+        ];
+        for (name, value) in [("recon_on", on), ("local_fen", local), ("platform_fen", line)] {
+            if !value.is_empty() {
+                row.push((name, value));
+            }
+        }
+        if !local.is_empty() {
+            row.push(("local_ref", id));
+        }
+        if !line.is_empty() {
+            row.push(("bill_ref", "b1"));
+        }
+        row
+    };
+    let rows = [
+        item("i1", "2026-07-01", "matched", "10", "10"),
+        item("i2", "2026-07-01", "amount", "10", "12"),
+        item("i3", "2026-09-30", "missing_platform", "7", ""),
+        item("i4", "2026-09-30", "not_compared", "5", ""),
+        item("i5", "", "missing_local", "", "3"),
+        item("i6", "2026-10-01", "amount", "1", "2"),
+        item("i7", "2026-06-30", "amount", "1", "2"),
+    ];
+    let rows: Vec<&[(&str, &str)]> = rows.iter().map(Vec::as_slice).collect();
+    let bill = |id, on, stated| {
+        [
+            ("bill_ref", id),
+            ("platform", "wechat"),
+            ("bill_kind", "trade"),
+            ("mch_id", "100"),
+            ("bill_on", on),
+            ("row_count", "2"),
+            ("stated_count", stated),
+        ]
+    };
+    let (good, cut, fund) = (
+        bill("b1", "2026-07-01", "2"),
+        bill("b2", "2026-07-02", "3"),
+        [("bill_ref", "b3"), ("bill_kind", "fund"), ("bill_on", "2026-07-03")],
+    );
+    let f = read(
+        vec![("recon_items", batch("recon_items", &rows)), ("bills", batch("bills", &[&good, &cut, &fund]))],
+        &all_tables(),
+    )
+    .await;
+    let recon = f.reconciliation.unwrap();
+    let day = |d: &ReconDay| (d.day.clone().unwrap_or_default(), d.matched, d.different, d.not_compared);
+    let mut days: Vec<_> = recon.days.iter().map(day).collect();
+    days.sort();
+    assert_eq!(
+        days,
+        [(String::new(), 0, 1, 0), ("2026-07-01".to_owned(), 1, 1, 0), ("2026-09-30".to_owned(), 0, 1, 1)]
+    );
+    let bills: Vec<_> = recon.bill_days.iter().map(|b| (b.day.as_deref().unwrap_or(""), b.is_damaged)).collect();
+    assert_eq!(bills, [("2026-07-01", false), ("2026-07-02", true)]);
+    let sums: Vec<_> = recon.sums.iter().map(|s| (s.kind.as_str(), s.local_fen, s.platform_fen)).collect();
+    assert_eq!(
+        sums,
+        [
+            ("amount", 10, 12),
+            ("matched", 10, 10),
+            ("missing_local", 0, 3),
+            ("missing_platform", 7, 0),
+            ("not_compared", 5, 0)
+        ]
+    );
+    let numbers: Vec<_> = recon.differences.iter().filter_map(|d| d.number.as_deref()).collect();
+    assert_eq!(numbers, ["i5", "i2", "i3"]);
+    assert_eq!((recon.differences[0].local_fen, recon.differences[0].platform_fen), (None, Some(3)));
 }
