@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Select, SetExpr, Statement, TableFac
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Word};
 
 use std::ops::ControlFlow;
 
@@ -118,17 +118,19 @@ fn before_from(sql: &str, dialect: &dyn Dialect) -> Option<usize> {
             Token::Whitespace(_) => continue,
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
-            Token::Word(word) if depth == 0 && word.keyword == Keyword::FROM && word.quote_style.is_none() => {
-                // `a IS DISTINCT FROM b` is a comparison.
-                if !is_behind_distinct {
-                    return offset(sql, token.span.start);
-                }
+            // `a IS DISTINCT FROM b` is a comparison.
+            Token::Word(word) if depth == 0 && !is_behind_distinct && is_from(word) => {
+                return offset(sql, token.span.start);
             }
             _ => {}
         }
         is_behind_distinct = matches!(&token.token, Token::Word(w) if w.keyword == Keyword::DISTINCT);
     }
     None
+}
+
+fn is_from(word: &Word) -> bool {
+    word.keyword == Keyword::FROM && word.quote_style.is_none()
 }
 
 /// Byte position of a line and column, both from 1 and in characters.

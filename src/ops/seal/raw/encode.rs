@@ -179,16 +179,16 @@ impl Encoder {
                 continue;
             }
             let text = match text_of(cells.get(row), &mut scratch) {
-                Text::Null => {
+                Spelled::Nothing => {
                     out.append_null();
                     continue;
                 }
                 // Bytes that are no text have no token of anybody; equal ones stay equal.
-                Text::Bytes(bytes) => {
+                Spelled::Bytes(bytes) => {
                     out.append_value(mac(bytes));
                     continue;
                 }
-                Text::Text(text) => text,
+                Spelled::Text(text) => text,
             };
             let (kind, prefix) = match &cells.column.treatment {
                 Treatment::Staff(prefix) => (Some(TokenKind::Staff), prefix),
@@ -280,7 +280,7 @@ impl Encoder {
                 for row in 0..rows {
                     let cell = cells.get(row);
                     let value = match text_of(cell, &mut scratch) {
-                        Text::Text(text) => decimal_units(text, precision, scale),
+                        Spelled::Text(text) => decimal_units(text, precision, scale),
                         _ => None,
                     };
                     sum += value.unwrap_or(0);
@@ -453,7 +453,7 @@ impl Encoder {
                     KeyPiece::Canonical { prefix, column, class } => {
                         let cell = raw.columns.get(*column).map_or(RawValue::Null, |c| c.get(row));
                         match text_of(cell, &mut scratch) {
-                            Text::Text(text) if text.len() <= ROW_BYTES_MAX / 8 => {
+                            Spelled::Text(text) if text.len() <= ROW_BYTES_MAX / 8 => {
                                 value.clear();
                                 value.push_str(prefix);
                                 value.push_str(text);
@@ -539,37 +539,48 @@ fn cost(value: RawValue<'_>) -> usize {
 }
 
 /// A cell as text, where it has one.
-enum Text<'a> {
-    Null,
+enum Spelled<'a> {
+    Nothing,
     Text(&'a str),
     Bytes(&'a [u8]),
 }
 
-fn text_of<'a>(value: RawValue<'a>, scratch: &'a mut String) -> Text<'a> {
+fn text_of<'a>(value: RawValue<'a>, scratch: &'a mut String) -> Spelled<'a> {
     match value {
-        RawValue::Null => Text::Null,
+        RawValue::Null => Spelled::Nothing,
         RawValue::Int(value) => {
             scratch.clear();
             let _ = write!(scratch, "{value}");
-            Text::Text(scratch)
+            Spelled::Text(scratch)
         }
         RawValue::Real(value) => {
             write_real(value, scratch);
-            Text::Text(scratch)
+            Spelled::Text(scratch)
         }
-        RawValue::Text(text) => Text::Text(text),
-        RawValue::Bytes(bytes) => std::str::from_utf8(bytes).map_or(Text::Bytes(bytes), Text::Text),
+        RawValue::Text(text) => Spelled::Text(text),
+        RawValue::Bytes(bytes) => std::str::from_utf8(bytes).map_or(Spelled::Bytes(bytes), Spelled::Text),
     }
 }
 
 /// The shortest text that reads back as the same number.
 fn write_real(value: f64, out: &mut String) {
     out.clear();
-    let _ = match value {
-        x if x.is_nan() => write!(out, "NaN"),
-        x if x.is_infinite() => write!(out, "{}", if x > 0.0 { "Infinity" } else { "-Infinity" }),
-        x => write!(out, "{x:?}"),
-    };
+    if value.is_nan() {
+        return out.push_str("NaN");
+    }
+    if value.is_infinite() {
+        return out.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
+    }
+    // Writing to a String cannot fail.
+    if value != 0.0 && !(1e-4..1e16).contains(&value.abs()) {
+        let _ = write!(out, "{value:e}");
+        return;
+    }
+    let _ = write!(out, "{value}");
+    // A point tells a floating point number from a whole one.
+    if !out.contains('.') {
+        out.push_str(".0");
+    }
 }
 
 /// Whose token a value of this row becomes.
@@ -586,8 +597,8 @@ fn kind(
         Actor::Column(index, words) => {
             let cell = raw.columns.get(*index).filter(|_| *index < table.columns.len());
             match text_of(cell.map_or(RawValue::Null, |c| c.get(row)), scratch) {
-                Text::Text(code) => Whose::of(words.of(code), vocabulary),
-                Text::Null | Text::Bytes(_) => Whose::Staff,
+                Spelled::Text(code) => Whose::of(words.of(code), vocabulary),
+                Spelled::Nothing | Spelled::Bytes(_) => Whose::Staff,
             }
         }
     };
