@@ -355,8 +355,8 @@ fn all_mistakes_at_once() {
     let text = lint("mistakes.toml", include_str!("fixtures/mistakes.toml")).to_string();
     let lines: Vec<String> = text
         .lines()
-        .map(|line| match line.split_once("accepted: apps, ") {
-            Some((start, _)) => format!("{start}accepted: apps, …"),
+        .map(|line| match line.split_once("accepted: aftersales, ") {
+            Some((start, _)) => format!("{start}accepted: aftersales, …"),
             None => line.to_owned(),
         })
         .collect();
@@ -426,7 +426,7 @@ p = { kind = "prefix", default = "t_" }
 evidence = "recorded"
 tables = "{p}order_[0-9][0-9]"
 order = "o.id"
-sql.default = "SELECT o.id AS event_ref, o.id AS order_ref, o.what AS event FROM {table} o WHERE o.what <> 'sealport any table'"
+sql.default = "SELECT o.id AS event_ref, o.id AS order_ref, o.what AS note FROM {table} o WHERE o.what <> 'sealport any table'"
 "#;
     let mapping = Mapping::parse("x.toml", text).expect("no mistakes");
     for engine in crate::model::Engine::ALL {

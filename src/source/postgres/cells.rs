@@ -182,10 +182,15 @@ fn numeric(bytes: &[u8], out: &mut String) -> Option<()> {
     match word(2)? {
         0x0000 => {}
         0x4000 => out.push('-'),
-        0xc000 => return Some(out.push_str("NaN")),
-        0xd000 => return Some(out.push_str("Infinity")),
-        0xf000 => return Some(out.push_str("-Infinity")),
-        _ => return None,
+        special => {
+            out.push_str(match special {
+                0xc000 => "NaN",
+                0xd000 => "Infinity",
+                0xf000 => "-Infinity",
+                _ => return None,
+            });
+            return Some(());
+        }
     }
     let group = |i: i32| usize::try_from(i).ok().filter(|i| *i < count).map_or(Some(0), |i| word(4 + i));
     if weight < 0 {
