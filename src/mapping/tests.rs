@@ -34,7 +34,7 @@ fn read(schema_sql: &str, sql: &str, values: &[String]) -> (Vec<String>, RawBatc
     let connection = Connection::open_in_memory().expect("opens");
     connection.execute_batch(schema_sql).expect("schema");
     let mut statement = connection.prepare(sql).expect("prepares");
-    let header: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let header: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut batch = RawBatch::new(header.len());
     let mut rows = statement.query(params_from_iter(values)).expect("runs");
     while let Some(row) = rows.next().expect("row") {

@@ -270,8 +270,11 @@ static LOG: Table = Table {
     ],
 };
 
+/// A role: its id, its name, and what it may do.
+type Role = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// Roles of managers and clerks with what they may do.
-const ROLES: [(&str, &str, &[(&str, &str)]); 2] = [
+const ROLES: [Role; 2] = [
     (
         "ROLE_SAMPLE_MGR",
         "示例主管",

@@ -305,7 +305,7 @@ impl Teller<'_> {
                     _ => true,
                 }
             };
-            if self.in_window % STEP == 0 {
+            if self.in_window.is_multiple_of(STEP) {
                 let found = (0..self.twists.len()).rev().find(|i| is_due(&self.twists[*i]));
                 twist = found.map(|i| self.twists.remove(i));
             }
@@ -572,7 +572,7 @@ impl Teller<'_> {
             1 => RefundState::Cancelled,
             _ => RefundState::Done,
         };
-        let amount = if roll % 2 == 0 { order.payable } else { order.payable / 2 };
+        let amount = if roll.is_multiple_of(2) { order.payable } else { order.payable / 2 };
         order.refunds.push(Refund { amount, requested, handled: Some(handled), state, is_whole: false });
         self.log_refund(order, place, 0, None);
     }
