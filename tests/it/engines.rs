@@ -375,7 +375,9 @@ async fn one_dataset_three_engines() {
     postgres.sql(&schema(Engine::Postgres));
     crate::support::sql(&dir.path().join("shop.db"), &schema(Engine::Sqlite));
     let sqlite = format!("sqlite://{}", dir.path().join("shop.db").display());
-    let mut tables: Vec<(String, Vec<(String, String, u64)>)> = Vec::new();
+    // Per engine: name, root and rows of each table.
+    type Tables = Vec<(String, String, u64)>;
+    let mut tables: Vec<(String, Tables)> = Vec::new();
     let keys = dir.path().join("keys");
     ops::keys::new(&env(), &keys.join("secrets"), &keys.join("keyring")).unwrap();
     for (name, url, env) in [
