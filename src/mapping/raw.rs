@@ -431,6 +431,7 @@ fn of_class(class: Class, prefix: String) -> Option<Treatment> {
 /// Puts on every column what the canonical columns made of it ask for.
 fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeMap<String, Origin>)]) {
     let mut asked: BTreeMap<usize, Asked> = BTreeMap::new();
+    let shown = shown(raw, traced);
     for (part, origins) in traced {
         let is_whole = part.conditions.is_empty() && is_same(&raw.source_table, &part.table);
         for column in &part.dataset.columns {
@@ -447,7 +448,10 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
                         }
                     }
                     Origin::Made(places) => {
-                        for index in places.iter().filter_map(|p| place_in(raw, p)) {
+                        // A role's code does not name anybody because it is part of a key that does, where the
+                        // archive shows the code itself; a value made of this column alone always counts.
+                        let is_part = |index: &usize| places.len() == 1 || !shown.contains(index);
+                        for index in places.iter().filter_map(|p| place_in(raw, p)).filter(is_part) {
                             let t = treatment(raw, part, column, String::new(), origins);
                             if let Some(t) = t.filter(Treatment::is_replaced) {
                                 let is_whole = false;
@@ -474,6 +478,24 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
             column.is_taken_whole = is_whole;
         }
     }
+}
+
+/// Columns whose own value some canonical column shows in the clear.
+fn shown(raw: &RawTable, traced: &[(&Part, BTreeMap<String, Origin>)]) -> BTreeSet<usize> {
+    let mut out = BTreeSet::new();
+    for (part, origins) in traced {
+        for column in &part.dataset.columns {
+            for alias in aliases_of(part, column) {
+                if let Some(Origin::Column { prefix, place }) = origins.get(&alias)
+                    && let Some(index) = place_in(raw, place)
+                    && let Some(Treatment::Clear(_)) = treatment(raw, part, column, prefix.clone(), origins)
+                {
+                    out.insert(index);
+                }
+            }
+        }
+    }
+    out
 }
 
 /// What a canonical column asks of a raw one.

@@ -234,3 +234,23 @@ fn rules() {
         assert!(problems.contains(problem), "{line}: {problems}");
     }
 }
+
+/// A code that is part of a key that names somebody stays readable where the archive shows the code itself; a part that
+/// the archive shows nowhere does not.
+#[test]
+fn parts_of_keys() {
+    let text = r#"
+[mapping]
+id = "roles"
+version = 1
+
+[dataset.grants]
+evidence = "recorded"
+conv.grant_ref = { class = "staff_id" }
+conv.source_form = { const = "relation_row" }
+sql.default = "SELECT 'u:' || r.uid || '/' || r.role || '/' || r.mark AS grant_ref, 'u:' || r.uid AS staff_ref, r.role AS role_ref, r.perm AS permission FROM rela r"
+"#;
+    let columns = [("uid", "INT"), ("role", "TEXT"), ("perm", "TEXT"), ("mark", "TEXT")];
+    let plan = planned(text, &[table("rela", &columns, &[])]);
+    assert_eq!(treatments(&plan, "rela"), ["uid: staff u:", "role: none", "perm: none", "mark: staff "]);
+}
