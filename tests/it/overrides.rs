@@ -46,6 +46,7 @@ merchant = "Example Fruit Ltd"
 zone = "Asia/Shanghai"
 as_of = 2026-10-01T00:00:00+08:00
 window = { from = 2026-07-01, to = 2026-10-01 }
+layers = ["canonical"]
 [[source]]
 name = "shop"
 url = "sqlite://shop.db"
