@@ -259,7 +259,9 @@ async fn ruoyi_is_the_same_on_both_engines() {
         db.sql(OTHER_TENANT);
         let (_, sealed) = ops::seal::seal(&env_with(db.passwords()), &case, &SealOptions::default()).await.unwrap();
         let archive = Archive::open(&sealed.path).unwrap();
-        let rows = archive.statement().tables.iter().map(|t| (t.name.clone(), t.rows, t.root.to_string())).collect();
+        // Raw tables are typed as their engine types them.
+        let canonical = archive.statement().tables.iter().filter(|t| !t.name.starts_with("raw_"));
+        let rows = canonical.map(|t| (t.name.clone(), t.rows, t.root.to_string())).collect();
         tables.push(rows);
     }
     assert!(tables[0].len() > 25, "{}", tables[0].len());

@@ -9,7 +9,7 @@ use super::{BASE, Dump, Findings, MCH, PROJECT, Story, epoch, epoch_or_zero};
 use crate::synth::Error;
 use crate::synth::local::{DAY, HOUR, Local, yuan};
 use crate::synth::merchant::GOODS;
-use crate::synth::systems::story::{Order, Platform, Refund, RefundState};
+use crate::synth::systems::story::{Order, Platform, Refund, RefundState, in_window};
 use crate::synth::tables::{Cell, cells};
 
 /// Parts of split orders.
@@ -46,6 +46,10 @@ pub(super) fn orders(story: &Story, dump: &mut Dump, findings: &mut Findings<'_>
     for order in &story.orders {
         let id = BASE + order.id;
         trade_order(story, dump, order, &mut serials)?;
+        if let Some(again) = order.paid_twice.filter(|at| order.closed.is_none() && in_window(*at)) {
+            debug_assert!(order.paid < Some(again), "the second booking is the later one");
+            findings.add("REC-011", format!("capital:{}", serials.flow), "booked-again");
+        }
         events(dump, order)?;
         let (mut back, mut promised) = (0, 0);
         for (nth, refund) in order.refunds.iter().enumerate() {
