@@ -444,7 +444,11 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
                         if let Some(index) = place_in(raw, place)
                             && let Some(t) = treatment(raw, part, column, prefix_of(prefix), origins)
                         {
-                            ask(&mut asked, index, Asked { treatment: t, meaning: column.name, is_whole });
+                            ask(
+                                &mut asked,
+                                index,
+                                Asked { treatment: t, meaning: column.name, is_whole, is_own: true },
+                            );
                         }
                     }
                     Origin::Made(places) => {
@@ -454,8 +458,8 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
                         for index in places.iter().filter_map(|p| place_in(raw, p)).filter(is_part) {
                             let t = treatment(raw, part, column, String::new(), origins);
                             if let Some(t) = t.filter(Treatment::is_replaced) {
-                                let is_whole = false;
-                                ask(&mut asked, index, Asked { treatment: t, meaning: column.name, is_whole });
+                                let (is_whole, is_own) = (false, false);
+                                ask(&mut asked, index, Asked { treatment: t, meaning: column.name, is_whole, is_own });
                             }
                         }
                     }
@@ -463,7 +467,7 @@ fn classify(raw: &mut RawTable, rule: Option<&RawRule>, traced: &[(&Part, BTreeM
             }
         }
     }
-    for (index, Asked { treatment, meaning, is_whole }) in asked {
+    for (index, Asked { treatment, meaning, is_whole, .. }) in asked {
         let Some(column) = raw.columns.get_mut(index) else { continue };
         let is_declared = rule.is_some_and(|r| r.classes.keys().any(|n| n.eq_ignore_ascii_case(&column.source_name)));
         // What a mapping declares may make a column stronger, never weaker than the canonical layer has it.
@@ -503,12 +507,16 @@ struct Asked {
     treatment: Treatment,
     meaning: &'static str,
     is_whole: bool,
+    /// Of the column's own value: only that knows the text before it, which makes tokens of both layers equal.
+    is_own: bool,
 }
 
 fn ask(asked: &mut BTreeMap<usize, Asked>, index: usize, new: Asked) {
     match asked.get_mut(&index) {
         Some(held) if held.treatment.strength() > new.treatment.strength() => {}
-        Some(held) if held.treatment.strength() == new.treatment.strength() => held.is_whole |= new.is_whole,
+        Some(held) if held.treatment.strength() == new.treatment.strength() && (held.is_own || !new.is_own) => {
+            held.is_whole |= new.is_whole;
+        }
         _ => {
             asked.insert(index, new);
         }

@@ -252,5 +252,5 @@ sql.default = "SELECT 'u:' || r.uid || '/' || r.role || '/' || r.mark AS grant_r
 "#;
     let columns = [("uid", "INT"), ("role", "TEXT"), ("perm", "TEXT"), ("mark", "TEXT")];
     let plan = planned(text, &[table("rela", &columns, &[])]);
-    assert_eq!(treatments(&plan, "rela"), ["uid: staff u:", "role: none", "perm: none", "mark: staff "]);
+    assert_eq!(treatments(&plan, "rela"), ["uid: staff u:", "role: business_id", "perm: none", "mark: staff "]);
 }
