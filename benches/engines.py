@@ -88,9 +88,9 @@ conv.expires_at = { time = "local" }
 conv.paid_at = { time = "local" }
 conv.notified_at = { time = "local" }
 conv.currency = { const = "CNY" }
-sql.default = """SELECT p.id AS payment_ref, p.out_trade_no, p.order_no, p.merchant_no AS mch_id, p.app_id AS app_ref, p.channel,
- p.amount AS amount_fen, p.fee AS fee_fen, p.refunded AS refunded_fen, p.state AS status, p.ip, p.created_at, p.expires_at, p.paid_at, p.notified_at,
- p.merchant_no AS merchant_ref, p.channel_trade_no AS order_ref FROM pay p"""
+sql.default = """SELECT p.id AS payment_ref, p.order_no AS order_ref, p.out_trade_no, p.merchant_no AS mch_id, p.app_id AS app_ref,
+ p.channel AS platform, p.amount AS amount_fen, p.fee AS fee_fen, p.refunded AS refunded_fen, p.state AS status, p.created_at, p.expires_at,
+ p.paid_at, p.notified_at, p.merchant_no AS merchant_ref FROM pay p"""
 [dataset.staff]
 evidence = "recorded"
 conv.state = { const = "active" }
@@ -110,13 +110,12 @@ def measured(name, argv, env=None):
 
 def seal(engine, url, password):
     case = work / f"case-{engine}"
-    subprocess.run([binary, "keys", "new", str(case), "--quiet"], check=False, stdout=subprocess.DEVNULL)
-    case.mkdir(exist_ok=True)
+    case.mkdir()
     (case / "mapping.toml").write_text(MAPPING)
     (case / "case.toml").write_text(
         f'format = 1\n[case]\nkind = "audit"\ntitle = "bench"\nmerchant = "bench"\nstream = "bench"\nlayers = ["canonical"]\nas_of = 2026-10-01T00:00:00+08:00\n'
         f'window = {{ from = 2026-01-01, to = 2026-10-01 }}\n[[source]]\nname = "shop"\nurl = "{url}"\nmapping = "mapping.toml"\n')
-    subprocess.run([binary, "keys", "new", str(case), "--quiet"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([binary, "keys", "new", str(case), "--quiet"], check=True, stdout=subprocess.DEVNULL)
     measured(f"seal from {engine}", [binary, "seal", str(case), "--quiet"], {"SEALPORT_PASSWORD_SHOP": password} if password else None)
 
 
