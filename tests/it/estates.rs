@@ -149,7 +149,7 @@ fn passwords_stay_out_of_cases() {
     assert!(!run.err.contains("geheim42"), "{}", run.err);
 }
 
-/// A seal that may take only a row a second gives up at its time, says so, and leaves nothing.
+/// A rate that is not reached changes nothing, and limits that are none are refused.
 #[test]
 fn limits_are_kept() {
     let place = estate();

@@ -129,6 +129,15 @@ async fn raised_columns_hold_no_raw_value() {
             assert!(!text.contains(person), "{person} stands in {text}");
         }
     }
+    // The same with the tables as they are beside the datasets.
+    let both = tempfile::tempdir().unwrap();
+    let with_raw = case(both.path(), RAISED).await;
+    fs::write(both.path().join("case.toml"), CASE.replace("layers = [\"canonical\"]\n", "")).unwrap();
+    let (_, raw) = ops::seal::seal(&with_raw, both.path(), &SealOptions::default()).await.unwrap();
+    let mut raw_texts = Vec::new();
+    everything(&raw.path, &mut raw_texts);
+    assert!(raw_texts.len() > texts.len());
+    assert!(raw_texts.iter().all(|t| PEOPLE.iter().all(|p| !t.contains(p))), "a person stands in a raw table");
     // One token in the row, its key, and the row that was set aside.
     let tokens: Vec<&String> = texts.iter().filter(|t| t.starts_with("s_") && t.len() == 28).collect();
     assert_eq!(tokens.len(), 3);
