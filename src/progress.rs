@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub enum Stage {
     /// Writing the sample merchant.
     Synthesise,
+    /// Asking the sources for counts and totals.
+    AskTotals,
     /// Reading staff identifiers for the leak gate.
     ReadStaff,
     /// Extracting, mapping and archiving rows.

@@ -107,7 +107,7 @@ pub enum Command {
     },
     /// Extract, map, pseudonymise, archive and sign
     #[command(
-        after_help = "Examples:\n  sealport seal my-case\n  sealport seal my-case --draft\n  sealport seal my-case --max-rate 5000 --until 06:00"
+        after_help = "Examples:\n  sealport seal my-case\n  sealport seal my-case --draft\n  sealport seal my-case --max-rate 5000 --until 06:00\n  sealport seal my-case --resume"
     )]
     Seal(SealArgs),
     /// Verify an archive, an assessment or a report against trusted keys
@@ -258,6 +258,9 @@ pub struct SealHow {
     /// Seal into a stream of its own, marked DRAFT everywhere
     #[arg(long)]
     pub draft: bool,
+    /// Go on with a seal that was interrupted, if the sources and the case are unchanged; else start over
+    #[arg(long)]
+    pub resume: bool,
     /// Rows a second taken from the sources, at most
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_rate: Option<u64>,

@@ -55,7 +55,11 @@ fn environment(settings: &Settings, cancel: Cancel) -> Env {
 }
 
 fn seal_options(how: &SealHow) -> SealOptions {
-    SealOptions { is_draft: how.draft, limits: Limits { rows_per_second_max: how.max_rate, until: how.until } }
+    SealOptions {
+        is_draft: how.draft,
+        is_resumed: how.resume,
+        limits: Limits { rows_per_second_max: how.max_rate, until: how.until },
+    }
 }
 
 /// A mapping named on the command line: paths start at the working folder.

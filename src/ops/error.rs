@@ -151,16 +151,18 @@ impl Hint for Error {
     fn hint(&self, lang: Lang) -> Option<String> {
         // Whichever stage noticed the interruption first, the user is told the same.
         if self.exit() == Exit::Interrupted {
-            let text = lang
-                .pick("未留下半成品；可随时重新运行。", "Nothing half-sealed remains; run again whenever you like.");
+            let text = lang.pick(
+                "没有留下半封存的存档；可随时重新运行。",
+                "No half-sealed archive stands; run again whenever you like.",
+            );
             return Some(text.to_owned());
         }
         match self {
             Self::Usage { zh, en, .. } => Some(lang.pick(zh, en).to_owned()),
             Self::Deadline { .. } => Some(
                 lang.pick(
-                    "请改用更晚的 --until、更高的 --max-rate，或从只读副本读取。",
-                    "Allow more time with --until, more rows with --max-rate, or read from a replica.",
+                    "可在数据源未变化时用 `seal --resume` 继续；或改用更晚的 --until、更高的 --max-rate，或从只读副本读取。",
+                    "Go on with `seal --resume` while the sources are unchanged; or allow more time with --until, more rows with --max-rate, or read from a replica.",
                 )
                 .to_owned(),
             ),

@@ -3,44 +3,55 @@
 //! Order of things: read the case and every mapping; open the sources and hold one snapshot; read the staff
 //! identifiers into memory; stream every dataset, in name order, through conversion and pseudonymisation into the
 //! bag; compare with the source's own totals; scan what was written for leaks; write custody and reconciliation; sign.
-//! Nothing stands under a final name before the last step, and an error or interruption at any point removes what was
-//! written.
+//! Nothing stands under a final name before the last step. An error at any point removes what was written; an
+//! interruption, or a server or disk that fails, leaves the finished tables for `--resume` ([`resume`]).
 
 mod account;
 pub(super) mod flow;
 mod gate;
 pub(super) mod pace;
 pub(super) mod plan;
+mod proof;
+mod quarantine;
 pub(super) mod raw;
+mod resume;
 pub(super) mod staff;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Env, Error, journal, keys, places, sources, verify};
-use crate::archive::{Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers};
+use crate::archive::{
+    self, Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers, StagedTable,
+    TableSpec, TableSummary,
+};
 use crate::config::Case;
 use crate::crypto;
 use crate::model::{Engine, Exit, Lang};
 use crate::progress::Stage;
-use crate::pseudonym::{Keys, scan_bytes};
+use crate::pseudonym::{Keys, StaffMatcher, scan_bytes};
 use crate::schema::{self, Class, Dataset};
+use crate::source::RowSource;
 use account::Account;
 use flow::Flow;
 pub use pace::Limits;
 use pace::Pace;
 use plan::Plan;
+use proof::{Controls, Proof};
 use raw::RawPlan;
+use resume::State;
 
 /// How to seal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SealOptions {
     /// Into a stream of its own, marked as a draft everywhere.
     pub is_draft: bool,
+    /// Goes on with a seal of the same stream that ended early, if nothing changed since.
+    pub is_resumed: bool,
     /// What the sources can bear.
     pub limits: Limits,
 }
@@ -86,6 +97,11 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
         });
     }
     env.cancel.check()?;
+    let chain_path = case.dir.join("chain.json");
+    let mut chain = Chain::load(&chain_path)?;
+    let stream = if is_draft { Chain::draft_stream(&case.stream) } else { case.stream.clone() };
+    adopt(env, case, &mut chain, &chain_path, &stream)?;
+    let (sequence, previous) = chain.next(&stream);
 
     let pace = Arc::new(Pace::new(env, case.zone, options.limits));
     let snapshots_began = env.clock.now();
@@ -102,14 +118,13 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let raw = RawPlan::of(case, &plan, &account, &mut databases).await?;
     account.expect_raw(&raw);
     let all = (&plan, &raw);
+    let (proof, controls) = proof::ask(env, all, &mut databases, &account, &pseudonym_keys).await?;
+    let producer = producer(env);
+    let inputs = resume::inputs(case, &plan, &pseudonym_keys, &producer)?;
+    let earlier = earlier(env, case, &plan, &pseudonym_keys, options, (&stream, sequence), (&inputs, &proof))?;
     let matcher = Arc::new(staff::identifiers(env, case, all, &mut databases, &pseudonym_keys, &pace).await?);
-
     account.not_searched(matcher.skipped());
-    let chain_path = case.dir.join("chain.json");
-    let mut chain = Chain::load(&chain_path)?;
-    let stream = if is_draft { Chain::draft_stream(&case.stream) } else { case.stream.clone() };
-    adopt(env, case, &mut chain, &chain_path, &stream)?;
-    let (sequence, previous) = chain.next(&stream);
+
     let coverage = coverage(case);
     let spec = BagSpec {
         id: None,
@@ -122,49 +137,158 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
         zone: case.zone,
         is_draft,
         pseudonymisation: pseudonymisation(&pseudonym_keys, &plan, &raw),
-        producer: producer(env),
+        producer,
         keyring: BagSpec::keyring_of(&keyring),
         extra: extra(case),
     };
     let final_path = places::archives(case).join(folder_name(&stream, sequence));
-    let mut bag = BagWriter::create(&final_path, spec, env.random.as_ref(), env.clock.as_ref())?;
-
-    let total: u64 = account.expected_rows();
-    let task: Arc<dyn crate::progress::Task> = Arc::from(env.progress.start(Stage::Extract, Some(total)));
-    let mut flow = Flow::new(env, case, all, &bag, &pseudonym_keys, Arc::clone(&matcher), Arc::clone(&task), pace)?;
-    for (name, feeds) in &plan.feeds {
-        let Some(dataset) = schema::dataset(name) else { continue };
-        // Counted rows join the register of the same name, so it goes last.
-        if dataset.name == "record_inventory" {
-            continue;
+    let continued = match earlier {
+        None => None,
+        Some(earlier) => go_on(env, earlier, &final_path, &spec, all)?,
+    };
+    let (bag, mut state, restored) = match continued {
+        Some(continued) => continued,
+        None => {
+            let bag = BagWriter::create(&final_path, spec, env.random.as_ref(), env.clock.as_ref())?;
+            let state = State::new((bag.archive_id(), &stream, sequence), inputs, proof);
+            (bag, state, Vec::new())
         }
-        task.label(dataset.title_en);
-        flow.dataset(dataset, feeds, &mut databases, &mut account).await?;
-        let (from, to) = dataset_coverage(case, dataset);
-        flow.covered.push((dataset, from, to));
+    };
+    account.go_on(state.ledger.clone());
+    state.sittings.push(resume::sitting(env, &account));
+    let folder = bag.folder().to_owned();
+    let work = Work { case, plan: &plan, raw: &raw, keys: &pseudonym_keys, signing: &signing, matcher, snapshots_began };
+    let written = write(env, &work, (bag, controls, state, restored), databases, account, pace).await;
+    let (sealed, account) = match written {
+        Ok(done) => done,
+        Err(error) => {
+            // Kept tables are still there; whether they are worth anything depends on what went wrong.
+            if folder.exists() {
+                if resume::is_passing(&error) {
+                    resume::tell_kept(env, &folder);
+                } else {
+                    archive::discard(&folder)?;
+                }
+            }
+            return Err(error);
+        }
+    };
+    chain.record(&stream, &sealed)?;
+    chain.save(&chain_path)?;
+    Ok((answer(env, &sealed, &account, is_draft), sealed))
+}
+
+/// The interrupted seal to go on with: asked for, there, and with nothing changed since.
+fn earlier(
+    env: &Env,
+    case: &Case,
+    plan: &Plan,
+    keys: &Keys,
+    options: &SealOptions,
+    (stream, sequence): (&str, u64),
+    (inputs, proof): (&BTreeMap<String, String>, &Proof),
+) -> Result<Option<(PathBuf, State)>, Error> {
+    let found = resume::find(env, case, stream, keys)?;
+    let Some((folder, state)) = found else {
+        if options.is_resumed {
+            env.notices.tell(
+                env.lang.pick("没有可继续的封存；重新开始", "there is no interrupted seal to go on with; starting anew").into(),
+            );
+        }
+        return Ok(None);
+    };
+    if options.is_resumed {
+        let changed = state.differences(sequence, inputs, proof, plan)?;
+        if changed.is_empty() {
+            let (done, rows) = (state.tables.len(), state.tables.iter().map(StagedTable::rows).sum::<u64>());
+            env.notices.tell(match env.lang {
+                Lang::Zh => format!("继续中断的封存：{done} 张表、{rows} 行已完成，数据源未变化"),
+                Lang::En => format!(
+                    "going on with the interrupted seal: {done} tables with {rows} rows are finished, and the sources are unchanged"
+                ),
+            });
+            return Ok(Some((folder, state)));
+        }
+        resume::tell_changed(env, &changed);
+    } else {
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("删除中断的封存 {}，重新开始（`--resume` 可继续）", places::name(&folder)),
+            Lang::En => format!(
+                "removing the interrupted seal {} and starting over (`--resume` would go on with it)",
+                places::name(&folder)
+            ),
+        });
     }
-    let empty = Vec::new();
-    let register = plan.feeds.get("record_inventory").unwrap_or(&empty);
-    flow.inventory(register, &mut databases, &mut account).await?;
-    flow.loaded_files(&mut databases, &mut account).await?;
-    flow.raw_tables(&mut databases, &mut account).await?;
-    let (tables, redactions) = flow.finish()?;
+    archive::discard(&folder)?;
+    Ok(None)
+}
+
+/// The bag of an interrupted seal with its finished tables; `None`, with a remark, when they are not what was written.
+fn go_on<'e>(
+    env: &'e Env,
+    (folder, state): (PathBuf, State),
+    final_path: &Path,
+    spec: &BagSpec,
+    (plan, raw): (&Plan, &RawPlan),
+) -> Result<Option<(BagWriter<'e>, State, Vec<TableSummary>)>, Error> {
+    let spec = BagSpec { id: Some(state.archive_id.clone()), ..spec.clone() };
+    let (random, clock) = (env.random.as_ref(), env.clock.as_ref());
+    let bag = BagWriter::resume(&folder, &state.tables, final_path, spec, random, clock)?;
+    let mut restored = Vec::with_capacity(state.tables.len());
+    for staged in &state.tables {
+        env.cancel.check()?;
+        let spec = schema::dataset(staged.name())
+            .map(|d| TableSpec::of(d).raised(&plan.raised(d.name)))
+            .or_else(|| raw.entries.iter().find(|e| e.name == staged.name()).map(|e| e.spec.clone()));
+        let table = match spec {
+            Some(spec) => bag.restore(spec, staged),
+            None => return Err(Error::Worker { doing: "going on with a table" }),
+        };
+        match table {
+            Ok(table) => restored.push(table),
+            // A missing file is as good as a damaged one.
+            Err(archive::Error::ReadBack { .. } | archive::Error::File(_) | archive::Error::Spec { .. }) => {
+                resume::tell_changed(env, &[format!("{}/{}", places::name(&folder), staged.name())]);
+                return Ok(None);
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    // From here on an interruption leaves the folder as it was found.
+    bag.keep();
+    Ok(Some((bag, state, restored)))
+}
+
+/// What writing an archive needs besides its sources.
+struct Work<'a> {
+    case: &'a Case,
+    plan: &'a Plan,
+    raw: &'a RawPlan,
+    keys: &'a Keys,
+    signing: &'a keys::SealKeys,
+    matcher: Arc<StaffMatcher>,
+    snapshots_began: DateTime<Utc>,
+}
+
+/// Streams everything that is not finished, compares, looks for leaks, and seals.
+async fn write<'e>(
+    env: &'e Env,
+    work: &Work<'_>,
+    (mut bag, controls, state, restored): (BagWriter<'e>, Controls, State, Vec<TableSummary>),
+    mut databases: Vec<Box<dyn RowSource>>,
+    mut account: Account,
+    pace: Arc<Pace>,
+) -> Result<(Sealed, Account), Error> {
+    let (case, all, matcher) = (work.case, (work.plan, work.raw), &work.matcher);
+    let task: Arc<dyn crate::progress::Task> =
+        Arc::from(env.progress.start(Stage::Extract, Some(account.expected_rows())));
+    let tools = (Arc::clone(matcher), Arc::clone(&task), pace);
+    let mut flow = Flow::new(env, case, all, &bag, work.keys, tools, controls, (state, restored))?;
+    flow.all(&mut databases, &mut account).await?;
+    let (tables, redactions, state) = flow.finish()?;
     drop(task);
 
-    for table in tables.iter().filter(|t| !t.is_key_unique && t.has_key() && t.rows > 0) {
-        env.notices.tell(match env.lang {
-            Lang::Zh => format!("数据集 {} 的主键有重复；重复行已原样保留", table.name),
-            Lang::En => format!("the key of dataset {} repeats; the rows are kept as they are", table.name),
-        });
-    }
-    let skipped = matcher.skipped();
-    if skipped.too_short + skipped.too_long > 0 {
-        let (short, long) = (skipped.too_short, skipped.too_long);
-        env.notices.tell(match env.lang {
-            Lang::Zh => format!("{short} 个员工标识太短、{long} 个太长，无法在自由文本中查找；数量已写入 reconciliation.json"),
-            Lang::En => format!("{short} staff identifiers are too short and {long} too long to be looked for in free text; the counts stand in reconciliation.json"),
-        });
-    }
+    tell_of_tables(env, &tables, matcher);
     account.redactions(&redactions);
     let moved = account.look_for_moved(&mut databases).await?;
     if !moved.is_empty() {
@@ -180,35 +304,51 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let is_remote = databases.iter().any(|d| d.engine() != Engine::Sqlite);
     drop(databases);
     if is_remote {
-        tell_of_long_snapshots(env, env.clock.now() - snapshots_began);
+        tell_of_long_snapshots(env, env.clock.now() - work.snapshots_began);
     }
     account.reconcile()?;
     let list = places::out(case).join("leak-hits.txt");
-    let accepted = gate::scan(env, &matcher, &tables, &case.leak_exceptions, &list)?;
+    let accepted = gate::scan(env, matcher, &tables, &case.leak_exceptions, &list)?;
     account.accepted_leaks(&accepted, &case.leak_exceptions);
 
     let reconciliation = account.reconciliation(case, &tables);
-    let custody = account.custody();
+    let custody = account.custody(&state.sittings, state.facts());
     for (name, bytes) in [("reconciliation.json", &reconciliation), ("custody.jsonl", &custody)] {
-        let hits = scan_bytes(&matcher, name, bytes);
+        let hits = scan_bytes(matcher, name, bytes);
         if !hits.is_empty() {
             return Err(gate::refuse(&hits, &list)?);
         }
     }
     bag.add_file("data/custody/custody.jsonl", &custody)?;
     bag.add_file("data/custody/reconciliation.json", &reconciliation)?;
-    let closing = Closing { control_totals: account.control_totals(), readme: readme(&plan, &raw, &account) };
-    let signers = Signers { statement: &signing.producer, checkpoint: &signing.checkpoint };
+    let closing =
+        Closing { control_totals: account.control_totals(), readme: readme(work.plan, work.raw, &account) };
+    let signers = Signers { statement: &work.signing.producer, checkpoint: &work.signing.checkpoint };
     let task = env.progress.start(Stage::Seal, None);
     let cancel = env.cancel.clone();
     let sealed = bag.seal(signers, tables, &closing, &mut |_| {
         task.advance(1);
         cancel.check()
     })?;
-    drop(task);
-    chain.record(&stream, &sealed)?;
-    chain.save(&chain_path)?;
-    Ok((answer(env, &sealed, &account, is_draft), sealed))
+    Ok((sealed, account))
+}
+
+/// Remarks on what was written: keys that repeat, identifiers that cannot be searched for.
+fn tell_of_tables(env: &Env, tables: &[TableSummary], matcher: &StaffMatcher) {
+    for table in tables.iter().filter(|t| !t.is_key_unique && t.has_key() && t.rows > 0) {
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("数据集 {} 的主键有重复；重复行已原样保留", table.name),
+            Lang::En => format!("the key of dataset {} repeats; the rows are kept as they are", table.name),
+        });
+    }
+    let skipped = matcher.skipped();
+    if skipped.too_short + skipped.too_long > 0 {
+        let (short, long) = (skipped.too_short, skipped.too_long);
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("{short} 个员工标识太短、{long} 个太长，无法在自由文本中查找；数量已写入 reconciliation.json"),
+            Lang::En => format!("{short} staff identifiers are too short and {long} too long to be looked for in free text; the counts stand in reconciliation.json"),
+        });
+    }
 }
 
 /// Minutes after which a snapshot is worth a remark: servers keep old versions of rows as long as it lives.

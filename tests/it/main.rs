@@ -15,6 +15,7 @@ mod overrides;
 mod pack;
 mod raw;
 mod replay;
+mod resume;
 mod schema_page;
 mod sealing;
 mod servers;

@@ -4,12 +4,15 @@
 //! Neither file names a host, a user or a path. The schemas are `docs/formats/reconciliation.schema.json` and
 //! `docs/formats/custody.schema.json`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::plan::Plan;
 use super::raw::{RawPlan, RawRecord};
+use super::resume::{Redacted, Sitting};
 use crate::archive::TableSummary;
 use crate::config::Case;
 use crate::config::case::LeakException;
@@ -17,24 +20,24 @@ use crate::crypto;
 use crate::mapping::{Part, PartTotals, SourceTotals, reconcile};
 use crate::model::Digest;
 use crate::ops::Error;
-use crate::pseudonym::{LeakHit, RedactionCounts, Skipped};
+use crate::pseudonym::{LeakHit, Skipped};
 use crate::schema;
 use crate::source::RowSource;
 use crate::source::bills::Bill;
 use crate::source::database::{SourceDescription, TableInfo};
 
 /// One supply of rows and what became of it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct FeedRecord {
     dataset: String,
     source: String,
     table: String,
-    kind: &'static str,
+    kind: Cow<'static, str>,
     sql: Option<String>,
     conditions: Vec<String>,
     note: Option<String>,
     /// Columns whose class the part declares to be stronger than the schema's.
-    class_overrides: BTreeMap<String, &'static str>,
+    class_overrides: BTreeMap<String, Cow<'static, str>>,
     /// Formula of the source's own hash chain.
     chain: Option<String>,
     totals: PartTotals,
@@ -55,14 +58,14 @@ impl FeedRecord {
             dataset: dataset.into(),
             source: source.into(),
             table: part.table.clone(),
-            kind: "select",
+            kind: "select".into(),
             sql: Some(sql.to_owned()),
             conditions: part.conditions.clone(),
             note: part.where_note.clone().or_else(|| part.note.clone()),
             class_overrides: part
                 .class_overrides()
                 .into_iter()
-                .map(|(c, class)| (c.to_owned(), class.name()))
+                .map(|(c, class)| (c.to_owned(), class.name().into()))
                 .collect(),
             chain: part.chain(),
             totals,
@@ -88,7 +91,7 @@ impl FeedRecord {
             dataset: dataset.into(),
             source: source.into(),
             table: table.into(),
-            kind,
+            kind: kind.into(),
             sql: None,
             conditions: Vec::new(),
             note: None,
@@ -101,7 +104,7 @@ impl FeedRecord {
 }
 
 /// A file read while sealing.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LoadedFile {
     pub(super) file_ref: String,
     pub(super) dataset: String,
@@ -130,6 +133,20 @@ impl LoadedFile {
     }
 }
 
+/// What became of every supply of the tables that are finished.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Ledger {
+    feeds: Vec<FeedRecord>,
+    files: Vec<LoadedFile>,
+    raw: Vec<RawRecord>,
+}
+
+impl Ledger {
+    pub(super) fn files(&self) -> impl Iterator<Item = &LoadedFile> {
+        self.files.iter()
+    }
+}
+
 struct SourceRecord {
     name: String,
     description: SourceDescription,
@@ -145,8 +162,7 @@ struct SourceRecord {
 /// Everything counted so far.
 pub(super) struct Account {
     sources: Vec<SourceRecord>,
-    feeds: Vec<FeedRecord>,
-    files: Vec<LoadedFile>,
+    ledger: Ledger,
     /// `(source, table)` that some SELECT reads.
     taken: Vec<(String, String)>,
     expected_rows: u64,
@@ -155,7 +171,6 @@ pub(super) struct Account {
     accepted_leaks: Vec<Value>,
     missing_registers: Vec<String>,
     skipped: Skipped,
-    raw: Vec<RawRecord>,
     /// Tables that are read and have no raw table.
     raw_left_out: Vec<Value>,
 }
@@ -202,8 +217,7 @@ impl Account {
         expected_rows += plan.bills.iter().map(|b| b.rows).sum::<u64>();
         Ok(Self {
             sources,
-            feeds: Vec::new(),
-            files: Vec::new(),
+            ledger: Ledger::default(),
             taken,
             expected_rows,
             absent: plan.absent.clone(),
@@ -211,9 +225,23 @@ impl Account {
             accepted_leaks: Vec::new(),
             missing_registers: plan.missing_registers.clone(),
             skipped: Skipped::default(),
-            raw: Vec::new(),
             raw_left_out: Vec::new(),
         })
+    }
+
+    /// What is written down of the finished tables.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Takes over what an earlier process wrote down.
+    pub(super) fn go_on(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
+    }
+
+    /// What makes the view of each source consistent.
+    pub(super) fn snapshots(&self) -> BTreeMap<String, String> {
+        self.sources.iter().map(|s| (s.name.clone(), s.description.snapshot.clone())).collect()
     }
 
     /// The tables of a database, by its position.
@@ -232,13 +260,13 @@ impl Account {
     }
 
     pub(super) fn raw(&mut self, record: RawRecord) {
-        self.raw.push(record);
-        self.raw.sort_by(|a, b| a.name.cmp(&b.name));
+        self.ledger.raw.push(record);
+        self.ledger.raw.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
     /// Rows written into raw tables.
     pub(super) fn raw_rows(&self) -> u64 {
-        self.raw.iter().map(RawRecord::rows).sum()
+        self.ledger.raw.iter().map(RawRecord::rows).sum()
     }
 
     /// Asks every source which tables outside its snapshot changed meanwhile; returns them as `source.table`.
@@ -264,16 +292,16 @@ impl Account {
     }
 
     pub(super) fn feed(&mut self, feed: FeedRecord) {
-        self.feeds.push(feed);
+        self.ledger.feeds.push(feed);
     }
 
     pub(super) fn file(&mut self, file: LoadedFile) {
-        self.files.push(file);
+        self.ledger.files.push(file);
     }
 
     pub(super) fn bill(&mut self, bill: &Bill, totals: &PartTotals) {
         let rejected = bill.rejected_count + totals.rows_quarantined;
-        self.files.push(LoadedFile {
+        self.ledger.files.push(LoadedFile {
             file_ref: format!("bills/{}", bill.bill_ref),
             dataset: "bill_lines".into(),
             sha256: bill.sha256.to_string(),
@@ -285,15 +313,15 @@ impl Account {
 
     /// Files in name order.
     pub(super) fn files(&mut self) -> &[LoadedFile] {
-        self.files.sort_by(|a, b| a.file_ref.cmp(&b.file_ref));
-        &self.files
+        self.ledger.files.sort_by(|a, b| a.file_ref.cmp(&b.file_ref));
+        &self.ledger.files
     }
 
-    pub(super) fn redactions(&mut self, counts: &RedactionCounts) {
-        for (dataset, column, kind, count) in counts.iter() {
+    pub(super) fn redactions(&mut self, counts: &[Redacted]) {
+        for (dataset, column, kind, count) in counts {
             let place = self.redactions.entry(format!("{dataset}.{column}")).or_insert_with(|| json!({}));
             if let Value::Object(kinds) = place {
-                kinds.insert(kind.to_owned(), json!(count));
+                kinds.insert(kind.clone(), json!(count));
             }
         }
     }
@@ -309,12 +337,12 @@ impl Account {
 
     /// Rows set aside.
     pub(super) fn quarantined(&self) -> u64 {
-        self.feeds.iter().map(|f| f.totals.rows_quarantined).sum()
+        self.ledger.feeds.iter().map(|f| f.totals.rows_quarantined).sum()
     }
 
     /// Rows written into tables.
     pub(super) fn rows_written(&self) -> u64 {
-        self.feeds.iter().map(|f| f.totals.rows_written).sum()
+        self.ledger.feeds.iter().map(|f| f.totals.rows_written).sum()
     }
 
     /// Source = written + quarantined, for counts and every money column.
@@ -323,7 +351,7 @@ impl Account {
     /// [`Error::Reconcile`] naming every figure that differs.
     pub(super) fn reconcile(&self) -> Result<(), Error> {
         let mut mismatches = Vec::new();
-        for feed in &self.feeds {
+        for feed in &self.ledger.feeds {
             let Some(control) = &feed.control else { continue };
             for m in reconcile(control, &feed.totals) {
                 mismatches.push(format!(
@@ -332,7 +360,7 @@ impl Account {
                 ));
             }
         }
-        mismatches.extend(self.raw.iter().flat_map(RawRecord::mismatches));
+        mismatches.extend(self.ledger.raw.iter().flat_map(RawRecord::mismatches));
         if mismatches.is_empty() { Ok(()) } else { Err(Error::Reconcile { mismatches }) }
     }
 
@@ -356,7 +384,7 @@ impl Account {
     /// Per dataset: rows, quarantined, sum of each money column, for the statement.
     pub(super) fn control_totals(&self) -> Map<String, Value> {
         let mut out: BTreeMap<String, (u64, u64, BTreeMap<String, i128>)> = BTreeMap::new();
-        for feed in &self.feeds {
+        for feed in &self.ledger.feeds {
             let entry = out.entry(feed.dataset.clone()).or_default();
             entry.0 += feed.totals.rows_written;
             entry.1 += feed.totals.rows_quarantined;
@@ -364,7 +392,7 @@ impl Account {
                 *entry.2.entry(column.clone()).or_default() += sum.written;
             }
         }
-        for raw in &self.raw {
+        for raw in &self.ledger.raw {
             out.insert(raw.name.clone(), (raw.rows(), 0, BTreeMap::new()));
         }
         out.into_iter()
@@ -382,7 +410,7 @@ impl Account {
             let Some(dataset) = schema::dataset(&table.name) else { continue };
             let (from, to) = super::dataset_coverage(case, dataset);
             let feeds: Vec<Value> =
-                self.feeds.iter().filter(|f| f.dataset == table.name).map(|f| self.feed_json(f)).collect();
+                self.ledger.feeds.iter().filter(|f| f.dataset == table.name).map(|f| self.feed_json(f)).collect();
             datasets.insert(
                 table.name.clone(),
                 json!({
@@ -398,7 +426,7 @@ impl Account {
             .iter()
             .map(|(source, t)| json!({ "source": source, "table": t.name, "rows": t.rows, "readable": t.is_readable }))
             .collect();
-        let raw: Map<String, Value> = self.raw.iter().map(|r| (r.name.clone(), r.json())).collect();
+        let raw: Map<String, Value> = self.ledger.raw.iter().map(|r| (r.name.clone(), r.json())).collect();
         let value = json!({
             "reconciliationFormat": 1,
             "datasets": datasets,
@@ -469,9 +497,17 @@ impl Account {
         })
     }
 
-    /// `data/custody/custody.jsonl`: one line per source, statement and file.
-    pub(super) fn custody(&self) -> Vec<u8> {
+    /// `data/custody/custody.jsonl`: one line per source, statement and file; and one about the sittings when the seal
+    /// was interrupted, with the number of facts by which the sources proved unchanged.
+    pub(super) fn custody(&self, sittings: &[Sitting], facts: usize) -> Vec<u8> {
         let mut lines: Vec<Value> = Vec::new();
+        if sittings.len() > 1 {
+            let sittings: Vec<Value> = sittings
+                .iter()
+                .map(|s| json!({ "beganAt": s.began_at, "snapshots": s.snapshots, "tables": s.tables }))
+                .collect();
+            lines.push(json!({ "event": "resumed", "sittings": sittings, "comparedFacts": facts }));
+        }
         for s in &self.sources {
             lines.push(json!({
                 "event": "source",
@@ -490,7 +526,7 @@ impl Account {
                 }).collect::<Vec<_>>(),
             }));
         }
-        for f in &self.feeds {
+        for f in &self.ledger.feeds {
             if let Some(sql) = &f.sql {
                 lines.push(json!({
                     "event": "select",
@@ -503,7 +539,7 @@ impl Account {
                 }));
             }
         }
-        for r in self.raw.iter().filter(|r| r.carried_by.is_none()) {
+        for r in self.ledger.raw.iter().filter(|r| r.carried_by.is_none()) {
             lines.push(json!({
                 "event": "select",
                 "source": r.source,
@@ -514,7 +550,7 @@ impl Account {
                 "rows": r.rows(),
             }));
         }
-        for f in &self.files {
+        for f in &self.ledger.files {
             lines.push(json!({
                 "event": "file",
                 "file": f.file_ref,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -55,7 +56,7 @@ pub(super) struct Entry {
     pub(super) is_transactional: bool,
     /// The statement that carries it, if one does.
     pub(super) carrier: Option<Carrier>,
-    spec: TableSpec,
+    pub(super) spec: TableSpec,
 }
 
 /// All raw tables of a case.
@@ -290,7 +291,7 @@ pub(super) async fn read_alone(
 }
 
 /// What a source says about a table by itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RawControl {
     rows: u64,
     /// By column, the sum in units of its last digit.
@@ -359,14 +360,14 @@ pub(super) async fn control(source: &mut dyn RowSource, entry: &Entry) -> Result
 }
 
 /// A raw table in the account.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RawRecord {
     pub(super) name: String,
     pub(super) source: String,
     pub(super) table: String,
     /// The statement that was run, and the dataset it feeds too.
     pub(super) sql: String,
-    pub(super) carried_by: Option<&'static str>,
+    pub(super) carried_by: Option<String>,
     is_transactional: bool,
     is_key_unique: bool,
     has_key: bool,
@@ -383,7 +384,7 @@ impl RawRecord {
             source: entry.source.clone(),
             table: entry.table.source_table.clone(),
             sql: entry.carrier.as_ref().map_or_else(|| entry.table.sql.clone(), |c| c.sql.clone()),
-            carried_by: entry.carrier.as_ref().map(|c| c.dataset),
+            carried_by: entry.carrier.as_ref().map(|c| c.dataset.to_owned()),
             is_transactional: entry.is_transactional,
             is_key_unique: done.summary.is_key_unique,
             has_key: !entry.table.key.is_empty(),
