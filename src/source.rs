@@ -348,8 +348,8 @@ impl Hint for Error {
                 "Name the root certificate in `url`: ?sslmode=verify-full&sslrootcert=FILE (PostgreSQL) or ?ssl-mode=VERIFY_CA&ssl-ca=FILE (MySQL).",
             ),
             Self::ConnectionLost { .. } | Self::Stopped { .. } | Self::Altered { .. } => lang.pick(
-                "没有封存任何内容；快照随连接一起消失，请重新执行。",
-                "Nothing was sealed; the snapshot is gone with the connection, so run the command again.",
+                "没有封存任何内容；快照随连接一起消失，请重新执行（`seal --resume` 保留已完成的表）。",
+                "Nothing was sealed; the snapshot is gone with the connection, so run the command again (`seal --resume` keeps the tables that are finished).",
             ),
             Self::Privilege { .. } => lang.pick(
                 "请授予该账号对映射所需表的 SELECT 权限；`sealport doctor` 会打印所需的 SQL。",

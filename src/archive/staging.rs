@@ -156,7 +156,10 @@ fn abandoned(parent: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     let entries = match fs::read_dir(parent) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        // Whoever creates the folder says what stands in its way.
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(found);
+        }
         Err(e) => return Err(fsio::Error::io("list", parent, e).into()),
     };
     for entry in entries.flatten() {

@@ -76,6 +76,13 @@ impl Scratch {
         self.password.as_ref().map(|p| Secret::new(p.clone().into_bytes()))
     }
 
+    /// The address for another account of the server, and its password.
+    pub(crate) fn as_account(&self, name: &str, password: &str) -> (Url, Arc<dyn Passwords>) {
+        let mut url = self.url.clone();
+        url.set_username(name).unwrap();
+        (url, Arc::new(Known(Some(Secret::new(password.as_bytes().to_vec())))))
+    }
+
     /// Gives the password of this server to whoever asks.
     pub(crate) fn passwords(&self) -> Arc<dyn Passwords> {
         Arc::new(Known(self.secret()))

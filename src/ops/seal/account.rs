@@ -193,8 +193,8 @@ impl Account {
             if !missing.is_empty() {
                 return Err(Error::usage(
                     format!("the source `{}` lacks what its mapping requires: {}", config.name, missing.join(", ")),
-                    "请核对数据库版本与映射文件的 requires；映射可能是为另一版本编写的。",
-                    "compare the database with `requires` of the mapping file; it may be written for another version",
+                    "请核对数据库版本与映射文件的 requires：映射可能是为另一版本编写的，或该账号看不到这些表（`sealport doctor` 会打印授权所需的 SQL）。",
+                    "compare the database with `requires` of the mapping file: it may be written for another version, or the account may not see these tables (`sealport doctor` prints the SQL that grants it)",
                 ));
             }
             for part in plan.parts(index) {

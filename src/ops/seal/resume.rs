@@ -155,8 +155,10 @@ impl State {
                 }
             }
         }
+        // Bills are compared as inputs.
+        let bills: BTreeSet<String> = plan.bills.iter().map(|b| format!("bills/{}", b.bill_ref)).collect();
         let mut changed = Vec::new();
-        for file in self.ledger.files().filter(|f| !f.file_ref.starts_with("bills/")) {
+        for file in self.ledger.files().filter(|f| !bills.contains(&f.file_ref)) {
             let digest = match now.remove(&file.file_ref) {
                 Some(path) => Some(crypto::sha256_file(path)?.0.to_string()),
                 None => None,
