@@ -284,10 +284,7 @@ impl<'a> BagWriter<'a> {
         }
         files::read_back(&self.work.bag, &written, files::threads())?;
         let summary = TableSummary::restored(spec, staged, &self.work.bag);
-        self.seeds
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(staged.name.clone(), seed);
+        self.seeds.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(staged.name.clone(), seed);
         Ok(summary)
     }
 

@@ -157,7 +157,8 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     account.go_on(state.ledger.clone());
     state.sittings.push(resume::sitting(env, &account));
     let folder = bag.folder().to_owned();
-    let work = Work { case, plan: &plan, raw: &raw, keys: &pseudonym_keys, signing: &signing, matcher, snapshots_began };
+    let work =
+        Work { case, plan: &plan, raw: &raw, keys: &pseudonym_keys, signing: &signing, matcher, snapshots_began };
     let written = write(env, &work, (bag, controls, state, restored), databases, account, pace).await;
     let (sealed, account) = match written {
         Ok(done) => done,
@@ -192,7 +193,9 @@ fn earlier(
     let Some((folder, state)) = found else {
         if options.is_resumed {
             env.notices.tell(
-                env.lang.pick("没有可继续的封存；重新开始", "there is no interrupted seal to go on with; starting anew").into(),
+                env.lang
+                    .pick("没有可继续的封存；重新开始", "there is no interrupted seal to go on with; starting anew")
+                    .into(),
             );
         }
         return Ok(None);
@@ -321,8 +324,7 @@ async fn write<'e>(
     }
     bag.add_file("data/custody/custody.jsonl", &custody)?;
     bag.add_file("data/custody/reconciliation.json", &reconciliation)?;
-    let closing =
-        Closing { control_totals: account.control_totals(), readme: readme(work.plan, work.raw, &account) };
+    let closing = Closing { control_totals: account.control_totals(), readme: readme(work.plan, work.raw, &account) };
     let signers = Signers { statement: &work.signing.producer, checkpoint: &work.signing.checkpoint };
     let task = env.progress.start(Stage::Seal, None);
     let cancel = env.cancel.clone();

@@ -140,7 +140,8 @@ async fn limits_and_failures() {
     let hurried = base.fork().with_query_limits(Some(1), usize::MAX);
     hurried.add_rows("n", numbers(1000)).await.expect("added");
     // A billion rows: whatever the machine, it is still at work after a second.
-    let sql = "SELECT COUNT(*) FROM n a CROSS JOIN n b CROSS JOIN n c WHERE a.ref || b.ref || c.ref || a.ref || b.ref = 'x'";
+    let sql =
+        "SELECT COUNT(*) FROM n a CROSS JOIN n b CROSS JOIN n c WHERE a.ref || b.ref || c.ref || a.ref || b.ref = 'x'";
     assert!(matches!(hurried.collect(sql, &Params::new()).await, Err(Error::Time { seconds: 1 })));
     let error = few.collect("SELECT CAST(ref AS BIGINT) FROM payments", &Params::new()).await.expect_err("cast");
     assert_eq!(error.to_string(), "query failed: a value cannot be converted");

@@ -186,7 +186,9 @@ async fn a_seal_starts_over_when_anything_changed() {
     let changes: [(&str, Change); 8] = [
         ("t_pay: rows", |p| sql_on(p, "DELETE FROM t_pay WHERE id = (SELECT MIN(id) FROM t_pay)")),
         ("control totals", |p| sql_on(p, "UPDATE t_pay SET amt = amt + 1 WHERE id = (SELECT MIN(id) FROM t_pay)")),
-        ("largest keys and times", |p| sql_on(p, "UPDATE t_pay SET id = id + 1000000 WHERE id = (SELECT MAX(id) FROM t_pay)")),
+        ("largest keys and times", |p| {
+            sql_on(p, "UPDATE t_pay SET id = id + 1000000 WHERE id = (SELECT MAX(id) FROM t_pay)")
+        }),
         ("t_pay: columns", |p| sql_on(p, "ALTER TABLE t_pay ADD COLUMN more TEXT")),
         ("case.toml", |p| p.append("case.toml", "# a remark")),
         ("mapping of", |p| p.append("source/mapping.toml", "# a remark")),
@@ -317,7 +319,9 @@ async fn a_killed_connection(db: Scratch, kill: &'static str) {
     env.passwords = db.passwords();
     ops::keys::new(&env, &case.join("secrets"), &case.join("keyring")).unwrap();
     let db = Arc::new(db);
-    for (meanwhile, words) in [("SELECT 1", "going on"), ("INSERT INTO t_pay (id, no, amt) VALUES (9999, 'X', 1)", "t_pay: rows")] {
+    for (meanwhile, words) in
+        [("SELECT 1", "going on"), ("INSERT INTO t_pay (id, no, amt) VALUES (9999, 'X', 1)", "t_pay: rows")]
+    {
         let killer = Arc::clone(&db);
         let mut killed = env.clone();
         killed.progress = Arc::new(Meanwhile("payments", move || killer.sql(kill)));

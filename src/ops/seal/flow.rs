@@ -132,7 +132,8 @@ impl<'a, 'r> Flow<'a, 'r> {
     ) -> Result<Self, Error> {
         let pseudonymiser = Pseudonymiser::new(keys, Arc::clone(&matcher));
         let quarantine = Spool::open(bag.folder(), state.quarantine)?;
-        let inventory = Inventory::from_counted(&state.inventory).ok_or(Error::Worker { doing: "going on counting" })?;
+        let inventory =
+            Inventory::from_counted(&state.inventory).ok_or(Error::Worker { doing: "going on counting" })?;
         let shared = Shared { pseudonymiser, inventory, quarantine };
         task.advance(tables.iter().map(|t| t.rows).sum());
         Ok(Self {
@@ -232,11 +233,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     }
 
     /// Writes `loaded_files`.
-    async fn loaded_files(
-        &mut self,
-        databases: &mut [Box<dyn RowSource>],
-        account: &mut Account,
-    ) -> Result<(), Error> {
+    async fn loaded_files(&mut self, databases: &mut [Box<dyn RowSource>], account: &mut Account) -> Result<(), Error> {
         let header = ["file_ref", "dataset_name", "sha256", "expected_sha256", "row_count", "rejected_count"];
         let mut batch = RawBatch::new(header.len());
         for file in account.files() {
@@ -268,11 +265,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     }
 
     /// Reads the raw tables that no statement of a mapping carries.
-    async fn raw_tables(
-        &mut self,
-        databases: &mut [Box<dyn RowSource>],
-        account: &mut Account,
-    ) -> Result<(), Error> {
+    async fn raw_tables(&mut self, databases: &mut [Box<dyn RowSource>], account: &mut Account) -> Result<(), Error> {
         let raw = self.raw;
         for entry in raw.entries.iter().filter(|e| e.carrier.is_none()) {
             if self.state.has(&entry.name) {

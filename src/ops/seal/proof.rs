@@ -85,10 +85,7 @@ pub(super) async fn ask(
             facts.insert(format!("{name}: rows"), table.rows.to_string());
             let largest = largest(source.as_mut(), table).await?;
             let joined: Vec<String> = largest.iter().map(|(column, value)| format!("{column}\0{value:?}")).collect();
-            facts.insert(
-                format!("{name}: largest keys and times"),
-                keys.fingerprint(joined.join("\n").as_bytes()),
-            );
+            facts.insert(format!("{name}: largest keys and times"), keys.fingerprint(joined.join("\n").as_bytes()));
         }
     }
     for feed in plan.feeds.values().flatten() {
@@ -182,9 +179,8 @@ mod tests {
 
     #[test]
     fn differences_name_what_changed() {
-        let proof = |facts: &[(&str, &str)]| {
-            Proof(facts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
-        };
+        let proof =
+            |facts: &[(&str, &str)]| Proof(facts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         let before = proof(&[("a: rows", "1"), ("b: rows", "2"), ("c: rows", "3")]);
         let after = proof(&[("a: rows", "1"), ("b: rows", "9"), ("d: rows", "3")]);
         assert_eq!(before.differences(&after), ["b: rows", "c: rows", "d: rows"]);
