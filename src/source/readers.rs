@@ -98,6 +98,10 @@ impl Readers {
         }
         // Whatever cannot be asked here is not worth an error: the plain way tells what is wrong.
         let mut cutter = Cutter::new(cut);
+        let page = cutter.page_sql(None);
+        if self.holder.explain(Select { sql: &page, values: &[] }).await.ok()?.has_sort {
+            return None;
+        }
         let range = cutter.next(self.holder.as_mut()).await.ok()??;
         let mut cost = [0; 3];
         let sql = [select.sql.to_owned(), range.sql(cut), Range::Null.sql(cut)];

@@ -80,14 +80,13 @@ impl<'c> Cutter<'c> {
 
     /// Makes ranges so large that their rows take half of what may be held, by the last one that was read.
     pub(super) fn fit(&mut self, rows: u64, bytes: usize, held_bytes_max: usize) {
-        if rows > 0 {
-            let row_bytes = (bytes as u64 / rows).max(1);
-            self.rows = (held_bytes_max as u64 / 2 / row_bytes).clamp(RANGE_ROWS_MIN, RANGE_ROWS);
+        if let Some(row_bytes) = (bytes as u64).checked_div(rows) {
+            self.rows = (held_bytes_max as u64 / 2 / row_bytes.max(1)).clamp(RANGE_ROWS_MIN, RANGE_ROWS);
         }
     }
 
     /// The last of the next so many keys, and how many there are.
-    fn page_sql(&self, above: Option<i64>) -> String {
+    pub(super) fn page_sql(&self, above: Option<i64>) -> String {
         let KeyCut { table_sql, column_sql, .. } = self.cut;
         let filter = above.map(|k| format!(" WHERE {column_sql} > {}", literal(k))).unwrap_or_default();
         format!(
