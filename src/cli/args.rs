@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ops::seal::CONNECTIONS_DEFAULT;
+
 /// Compliance audit and migration toolkit for mini-programs
 #[derive(Debug, Parser)]
 #[command(name = "sealport", version, disable_help_subcommand = true, after_help = TOP_EXAMPLES, propagate_version = true)]
@@ -267,6 +269,9 @@ pub struct SealHow {
     /// Give up at this time of the case's zone, e.g. 06:00, so that a production server has its day
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
     pub until: Option<chrono::NaiveTime>,
+    /// Connections to one server at a time, at most; 1 holds the snapshot, the others read large PostgreSQL tables
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub max_connections: u16,
 }
 
 /// Arguments of `verify`.

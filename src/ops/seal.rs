@@ -38,8 +38,8 @@ use crate::schema::{self, Class, Dataset};
 use crate::source::RowSource;
 use account::Account;
 use flow::Flow;
-pub use pace::Limits;
 use pace::Pace;
+pub use pace::{CONNECTIONS_DEFAULT, Limits};
 use plan::Plan;
 use proof::{Controls, Proof};
 use raw::RawPlan;
@@ -107,7 +107,8 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let snapshots_began = env.clock.now();
     let mut databases = Vec::new();
     for database in &plan.databases {
-        databases.push(sources::open(env, &database.config).await?);
+        let source = sources::open(env, &database.config).await?;
+        databases.push(sources::with_readers(env, &database.config, source, options.limits.connections()));
     }
     let mut tables = Vec::with_capacity(databases.len());
     for source in &mut databases {

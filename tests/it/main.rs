@@ -14,6 +14,7 @@ mod layering;
 mod overrides;
 mod pack;
 mod raw;
+mod readers;
 mod replay;
 mod resume;
 mod schema_page;

@@ -72,8 +72,11 @@ fn env(ear: &Arc<Ear>) -> Env {
     }
 }
 
-const RESUMED: SealOptions =
-    SealOptions { is_draft: false, is_resumed: true, limits: Limits { rows_per_second_max: None, until: None } };
+const RESUMED: SealOptions = SealOptions {
+    is_draft: false,
+    is_resumed: true,
+    limits: Limits { rows_per_second_max: None, until: None, connections_max: None },
+};
 
 /// Does something when the table of this name is begun.
 struct Meanwhile<F>(&'static str, F);

@@ -137,21 +137,26 @@ pub(crate) async fn cells(source: &mut dyn RowSource, sql: &str, values: &[Strin
     let (read, out) = tokio::join!(source.read(Select { sql, values }, sender, &cancel), async {
         let mut out: Vec<Vec<String>> = Vec::new();
         while let Some(batch) = receiver.recv().await {
-            out.resize(batch.columns.len(), Vec::new());
-            for (column, cells) in out.iter_mut().zip(&batch.columns) {
-                column.extend((0..cells.len()).map(|i| match cells.get(i) {
-                    RawValue::Null => "NULL".to_owned(),
-                    RawValue::Int(i) => format!("int {i}"),
-                    RawValue::Real(x) => format!("real {x}"),
-                    RawValue::Text(s) => format!("text {s}"),
-                    RawValue::Bytes(b) => format!("bytes {b:?}"),
-                }));
-            }
+            texts(&batch, &mut out);
         }
         out
     });
     read.unwrap();
     out
+}
+
+/// Appends the cells of a batch as texts, columns outside, rows inside.
+pub(crate) fn texts(batch: &RawBatch, out: &mut Vec<Vec<String>>) {
+    out.resize(batch.columns.len(), Vec::new());
+    for (column, cells) in out.iter_mut().zip(&batch.columns) {
+        column.extend((0..cells.len()).map(|i| match cells.get(i) {
+            RawValue::Null => "NULL".to_owned(),
+            RawValue::Int(i) => format!("int {i}"),
+            RawValue::Real(x) => format!("real {x}"),
+            RawValue::Text(s) => format!("text {s}"),
+            RawValue::Bytes(b) => format!("bytes {b:?}"),
+        }));
+    }
 }
 
 /// Writes a case folder whose only source is this database.

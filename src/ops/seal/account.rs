@@ -277,6 +277,8 @@ impl Account {
         let mut all = Vec::new();
         for (record, source) in self.sources.iter_mut().zip(databases) {
             record.moved = source.moved().await?;
+            // By now it is known over how many connections its rows came.
+            record.description = source.description();
             all.extend(record.moved.iter().map(|table| format!("{}.{table}", record.name)));
         }
         Ok(all)

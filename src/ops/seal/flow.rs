@@ -25,7 +25,7 @@ use crate::ops::inventory::Inventory;
 use crate::ops::{Env, Error, places, sources};
 use crate::progress::{Cancel, Task};
 use crate::pseudonym::{Keys, Pseudonymiser, RedactionCounts, StaffMatcher};
-use crate::rows::{RawBatch, RawValue};
+use crate::rows::{KeyCut, RawBatch, RawValue};
 use crate::schema::{self, Dataset, Raised};
 use crate::source::database::Select;
 use crate::source::{CanonicalRows, RowSource, canonical_files, register};
@@ -370,6 +370,7 @@ impl<'a, 'r> Flow<'a, 'r> {
                 let sink = carried.map(|(entry, _)| self.raw_sink(entry)).transpose()?;
                 let rows = Rows {
                     select: Select { sql, values: &part.values },
+                    cut: mapping::cut(part.engine, sql),
                     own_columns: header.len(),
                     raw: sink.as_ref().map(RawSink::sender),
                 };
@@ -496,6 +497,7 @@ fn convert(converter: &mut Converter, batch: &RawBatch, sender: &SyncSender<Item
 /// The rows of a part, and where what stands behind its own columns goes.
 struct Rows<'a> {
     select: Select<'a>,
+    cut: Option<KeyCut>,
     own_columns: usize,
     raw: Option<SyncSender<RawBatch>>,
 }
@@ -524,7 +526,7 @@ async fn query(
         }
         Ok::<PartTotals, Error>(converter.totals().clone())
     });
-    let read = source.read(rows.select, raw, cancel).await;
+    let read = source.read_cut(rows.select, rows.cut.as_ref(), raw, cancel).await;
     let converted = converting.await.map_err(|_| Error::Worker { doing: "converting rows" })?;
     // An interruption or a failed conversion both close the channel; the reader's "receiver gone" is not the cause.
     match (read, converted) {

@@ -24,7 +24,7 @@ use crate::crypto;
 use crate::mapping::raw::{
     self as planned, Carrier, KeyPiece, LeftOut, Link, Names, RawTable, RawType, SourceTable, Treatment,
 };
-use crate::mapping::{Fingerprint, Part};
+use crate::mapping::{Fingerprint, Part, cut};
 use crate::model::Engine;
 use crate::ops::Error;
 use crate::progress::{Cancel, Task};
@@ -281,7 +281,9 @@ pub(super) async fn read_alone(
         }
         Ok::<(), Error>(())
     });
-    let read = source.read(Select { sql: &entry.table.sql, values: &[] }, sender, cancel).await;
+    let select = Select { sql: &entry.table.sql, values: &[] };
+    let cut = cut(source.engine(), select.sql);
+    let read = source.read_cut(select, cut.as_ref(), sender, cancel).await;
     let handed = handing.await.map_err(|_| Error::Worker { doing: "handing rows on" })?;
     // When the sink failed, the reader only saw its channel close.
     let done = sink.finish().await?;
