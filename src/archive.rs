@@ -41,7 +41,7 @@ pub use folder::{FolderKind, SealedFolder, seal_folder};
 pub use keyring::{KeyRecord, KeyStatus, Keyring, Role};
 pub use reader::{Archive, TableInfo};
 pub use readme::ReadmeFacts;
-pub use staging::{StagedTable, discard, interrupted};
+pub use staging::{Abandoned, STAGING_STATE, StagedTable, Unfinished, unfinished};
 pub use statement::{Statement, TableStatement};
 pub use table::{TableSummary, TableWriter};
 pub use table_schema::{ColumnSpec, LeafType, RowOrder, TableSchema, TableSpec};

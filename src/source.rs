@@ -365,8 +365,8 @@ impl Hint for Error {
                 "Name the root certificate in `url`: ?sslmode=verify-full&sslrootcert=FILE (PostgreSQL) or ?ssl-mode=VERIFY_CA&ssl-ca=FILE (MySQL).",
             ),
             Self::ConnectionLost { .. } | Self::Stopped { .. } | Self::Altered { .. } => lang.pick(
-                "没有封存任何内容；快照随连接一起消失，请重新执行（`seal --resume` 保留已完成的表）。",
-                "Nothing was sealed; the snapshot is gone with the connection, so run the command again (`seal --resume` keeps the tables that are finished).",
+                "没有封存任何内容；快照随连接一起消失，请重新执行。",
+                "Nothing was sealed; the snapshot is gone with the connection, so run the command again.",
             ),
             Self::Locked { .. } => lang.pick(
                 "没有封存任何内容；请等对方完成或取消改表操作后重新执行。",

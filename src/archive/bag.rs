@@ -22,7 +22,7 @@ use super::keyring::{Keyring, spell};
 use super::layout::{self, FILES_MAX, INTEGER_MAX, TABLES_MAX};
 use super::manifest;
 use super::readme::{self, About, ReadmeFacts};
-use super::staging::{StagedTable, Work, remove_stale};
+use super::staging::{Abandoned, StagedTable, Work, remove_stale};
 use super::statement::{LEAF_ENCODING, STATEMENT_TYPE, TREE_HASH};
 use super::table::{TableSummary, TableWriter};
 use super::table_schema::TableSpec;
@@ -200,12 +200,13 @@ impl<'a> BagWriter<'a> {
     }
 
     /// Goes on with an archive whose seal ended early: in the folder it left, under the URN it had. Of its content
-    /// only the finished tables stay; each must be given to [`BagWriter::restore`].
+    /// only the finished tables stay; each must be given to [`BagWriter::restore`]. Whatever happens, the folder is
+    /// kept, until the archive is sealed or [`BagWriter::discard`] is called.
     ///
     /// # Errors
-    /// As [`BagWriter::create`]; [`Error::File`] when another process works on the folder.
+    /// As [`BagWriter::create`]; [`Error::Spec`] when the folder holds links or others may enter it.
     pub fn resume(
-        folder: &Path,
+        folder: Abandoned,
         tables: &[StagedTable],
         final_path: &Path,
         spec: BagSpec,
@@ -257,9 +258,11 @@ impl<'a> BagWriter<'a> {
         let Some(seed) = seeds.get(&table.name) else {
             return Err(Error::Spec { problem: format!("table `{}` is not of this archive", table.name) });
         };
-        let tables = self.work.bag.join("data/tables");
-        files::sync_tree(&tables.join(&table.name))?;
-        fsio::sync_dir(&tables)?;
+        let data = self.work.bag.join("data");
+        let tables = data.join("tables");
+        for dir in [&tables.join(&table.name), &tables, &data, &self.work.bag] {
+            fsio::sync_dir(dir)?;
+        }
         Ok(StagedTable::of(table, seed))
     }
 
@@ -291,6 +294,11 @@ impl<'a> BagWriter<'a> {
     /// Leaves the folder when the writer is dropped, so that a later process can go on.
     pub fn keep(&self) {
         self.work.keep();
+    }
+
+    /// Removes everything written so far, kept or not, when the writer is dropped.
+    pub fn discard(&self) {
+        self.work.release();
     }
 
     /// URN of the archive.
@@ -337,7 +345,8 @@ impl<'a> BagWriter<'a> {
 
     /// Writes everything that describes the rows, signs, syncs, reads back and moves the archive into place.
     ///
-    /// `observer` is called after every step; returning [`Interrupted`] stops the seal and leaves nothing behind.
+    /// `observer` is called after every step; returning [`Interrupted`] stops the seal; nothing stands under the
+    /// final name then.
     ///
     /// # Errors
     /// [`Error::Spec`] when a table is missing or the keys are equal, [`Error::ReadBack`], [`Error::File`],

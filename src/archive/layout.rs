@@ -12,8 +12,6 @@ pub(crate) const RECONCILIATION: &str = "data/custody/reconciliation.json";
 pub(crate) const DOCUMENT: &str = "data/docs/archive-format.md";
 /// Prefix of folders in which a seal is under way; nothing under this prefix is an archive.
 pub(crate) const SEALING_PREFIX: &str = ".sealing-";
-/// In such a folder: how to go on with the seal.
-pub(crate) const STAGING_STATE: &str = "state.json";
 
 /// What ids of raw tables begin with; no canonical dataset is called so.
 pub(crate) const RAW_PREFIX: &str = "raw_";

@@ -2,9 +2,11 @@
 //!
 //! A live seal holds the lock. What a crash leaves behind is removed by the next seal, unless a file `state.json` says
 //! how to go on with it: finished tables can then be taken over by a later [`super::BagWriter`]. The folder is private
-//! to its owner, because leaf salts stand in `state.json` and its tables have not passed the leak gate yet.
+//! to its owner (0700), because leaf salts stand in `state.json` and its tables have not passed the leak gate yet.
+//! Whoever looks at an abandoned folder holds its lock until it is taken over or removed.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,12 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::files::Written;
-use super::layout::{SEALING_PREFIX, STAGING_STATE};
+use super::layout::SEALING_PREFIX;
 use super::table::TableSummary;
 use crate::crypto::Secret;
 use crate::fsio;
 use crate::model::Digest;
 
+/// In such a folder: how to go on with the seal.
+pub const STAGING_STATE: &str = "state.json";
 const LOCK: &str = "lock";
 const BAG: &str = "bag";
 
@@ -89,29 +93,40 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn create(parent: &Path) -> Result<Self, Error> {
         let io = |e| fsio::Error::io("create", parent, e);
-        let dir = tempfile::Builder::new().prefix(SEALING_PREFIX).tempdir_in(parent).map_err(io)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(fs::Permissions::from_mode(0o700));
+        }
+        let dir = builder.prefix(SEALING_PREFIX).tempdir_in(parent).map_err(io)?;
         let lock = File::create_new(dir.path().join(LOCK)).map_err(io)?;
         lock.try_lock().map_err(|e| io(e.into()))?;
         let bag = dir.path().join(BAG);
         fs::create_dir(&bag).map_err(io)?;
+        fsio::sync_dir(parent)?;
         Ok(Self { dir: dir.keep(), bag, is_kept: AtomicBool::new(false), _lock: lock })
     }
 
-    /// Takes over the folder of a seal that ended early, with nothing in it but its finished tables.
+    /// Takes over the folder of a seal that ended early, with nothing in it but its finished tables. It is kept from
+    /// now on: only who finds it useless removes it.
     ///
     /// # Errors
-    /// [`Error::File`] when the folder is live again, is not there, or cannot be cleared of unfinished tables.
-    pub(super) fn reopen(dir: &Path, tables: &[StagedTable]) -> Result<Self, Error> {
-        let io = |e| fsio::Error::io("continue", dir, e);
-        let lock = OpenOptions::new().read(true).write(true).open(dir.join(LOCK)).map_err(io)?;
-        lock.try_lock().map_err(|e| io(e.into()))?;
-        let bag = dir.join(BAG);
-        let data = bag.join("data");
+    /// [`Error::Spec`] when something in it is neither a file nor a folder, or others may enter it; [`Error::File`].
+    pub(super) fn reopen(abandoned: Abandoned, tables: &[StagedTable]) -> Result<Self, Error> {
+        abandoned.check()?;
+        let Abandoned { dir, lock } = abandoned;
+        let work = Self { bag: dir.join(BAG), dir, is_kept: AtomicBool::new(true), _lock: lock };
+        let data = work.bag.join("data");
         let finished = data.join("tables");
-        remove_all_but(&bag, &|name| name == "data")?;
+        remove_all_but(&work.bag, &|name| name == "data")?;
         remove_all_but(&data, &|name| name == "tables")?;
         remove_all_but(&finished, &|name| tables.iter().any(|t| t.name == name))?;
-        Ok(Self { dir: dir.into(), bag, is_kept: AtomicBool::new(false), _lock: lock })
+        for table in tables {
+            let parts: BTreeSet<&str> = table.parts.iter().filter_map(|p| p.path.rsplit('/').next()).collect();
+            remove_all_but(&finished.join(&table.name), &|name| parts.contains(name))?;
+        }
+        Ok(work)
     }
 
     /// Leaves the folder for a later process.
@@ -119,7 +134,7 @@ impl Work {
         self.is_kept.store(true, Ordering::Relaxed);
     }
 
-    /// Lets the folder go after all: the archive stands.
+    /// Lets the folder go after all.
     pub(super) fn release(&self) {
         self.is_kept.store(false, Ordering::Relaxed);
     }
@@ -132,6 +147,38 @@ impl Drop for Work {
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
+}
+
+/// Refuses a folder that other users may have looked into or changed.
+fn only_own(dir: &Path) -> Result<(), Error> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::symlink_metadata(dir).map_err(|e| fsio::Error::io("read", dir, e))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(Error::Spec { problem: "others may enter the folder of the interrupted seal".into() });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses links and other things through which a file outside the folder could be read, changed or sealed.
+fn only_files(dir: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(dir).map_err(|e| fsio::Error::io("list", dir, e))? {
+        let entry = entry.map_err(|e| fsio::Error::io("list", dir, e))?;
+        let kind = entry.file_type().map_err(|e| fsio::Error::io("list", dir, e))?;
+        if kind.is_dir() {
+            only_files(&entry.path())?;
+        } else if !kind.is_file() {
+            return Err(Error::Spec {
+                problem: format!(
+                    "`{}` of the interrupted seal is no regular file",
+                    entry.file_name().to_string_lossy()
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn remove_all_but(dir: &Path, stays: &dyn Fn(&str) -> bool) -> Result<(), fsio::Error> {
@@ -151,9 +198,57 @@ fn remove_all_but(dir: &Path, stays: &dyn Fn(&str) -> bool) -> Result<(), fsio::
     Ok(())
 }
 
-/// Folders of seals that no process works on any more.
-fn abandoned(parent: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut found = Vec::new();
+/// The folder of a seal that no process works on any more; nobody else does as long as this value lives.
+#[derive(Debug)]
+pub struct Abandoned {
+    dir: PathBuf,
+    lock: File,
+}
+
+impl Abandoned {
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Looks whether it holds only files and folders of its own, closed to other users.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] when not; [`Error::File`].
+    pub fn check(&self) -> Result<(), Error> {
+        only_own(&self.dir)?;
+        only_files(&self.dir)
+    }
+
+    /// Whether it says how to go on.
+    pub fn can_go_on(&self) -> bool {
+        self.dir.join(STAGING_STATE).exists()
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn discard(self) -> Result<(), Error> {
+        Ok(fs::remove_dir_all(&self.dir).map_err(|e| fsio::Error::io("remove", &self.dir, e))?)
+    }
+}
+
+/// What stands beside the archives of a folder.
+#[derive(Debug, Default)]
+pub struct Unfinished {
+    /// Left by seals that ended early, in name order.
+    pub abandoned: Vec<Abandoned>,
+    /// Folders that some process works on right now.
+    pub live: usize,
+}
+
+/// Looks for seals that are under way or ended early.
+///
+/// # Errors
+/// [`Error::File`] when the folder cannot be listed.
+pub fn unfinished(parent: &Path) -> Result<Unfinished, Error> {
+    let mut found = Unfinished::default();
     let entries = match fs::read_dir(parent) {
         Ok(entries) => entries,
         // Whoever creates the folder says what stands in its way.
@@ -169,41 +264,26 @@ fn abandoned(parent: &Path) -> Result<Vec<PathBuf>, Error> {
         }
         let dir = entry.path();
         match File::open(dir.join(LOCK)) {
-            Ok(lock) => {
-                if lock.try_lock().is_ok() {
-                    found.push(dir);
-                }
+            Ok(lock) if lock.try_lock().is_ok() => found.abandoned.push(Abandoned { dir, lock }),
+            Ok(_) => found.live += 1,
+            // The lock is the first thing in a new folder: with a bag and without a lock, the folder is a ruin.
+            Err(_) if dir.join(BAG).exists() => {
+                let _ = fs::remove_dir_all(&dir);
             }
-            // A folder without a lock is either just being made or nearly removed: taken away only if it is empty.
+            // Just being made or nearly removed: taken away only if it is empty.
             Err(_) => {
                 let _ = fs::remove_dir(&dir);
             }
         }
     }
-    found.sort();
+    found.abandoned.sort_by(|a, b| a.dir.cmp(&b.dir));
     Ok(found)
 }
 
 /// Removes what crashed seals left in a folder; live ones hold their lock, and those that can be continued stay.
 pub(super) fn remove_stale(parent: &Path) -> Result<(), Error> {
-    for dir in abandoned(parent)?.into_iter().filter(|d| !d.join(STAGING_STATE).exists()) {
-        discard(&dir)?;
+    for folder in unfinished(parent)?.abandoned.into_iter().filter(|f| !f.can_go_on()) {
+        folder.discard()?;
     }
     Ok(())
-}
-
-/// Folders below `parent` of seals that ended early and left a `state.json`, in name order.
-///
-/// # Errors
-/// [`Error::File`] when the folder cannot be listed.
-pub fn interrupted(parent: &Path) -> Result<Vec<PathBuf>, Error> {
-    Ok(abandoned(parent)?.into_iter().filter(|d| d.join(STAGING_STATE).exists()).collect())
-}
-
-/// Removes the folder of a seal that ended early.
-///
-/// # Errors
-/// [`Error::File`].
-pub fn discard(dir: &Path) -> Result<(), Error> {
-    Ok(fs::remove_dir_all(dir).map_err(|e| fsio::Error::io("remove", dir, e))?)
 }

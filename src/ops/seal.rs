@@ -15,19 +15,19 @@ mod proof;
 mod quarantine;
 pub(super) mod raw;
 mod resume;
+mod spool;
 pub(super) mod staff;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Env, Error, journal, keys, places, sources, verify};
+use super::{Answer, Env, Error, Kept, journal, keys, places, sources, verify};
 use crate::archive::{
-    self, Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers, StagedTable,
-    TableSpec, TableSummary,
+    self, Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers, TableSummary,
 };
 use crate::config::Case;
 use crate::crypto;
@@ -37,13 +37,14 @@ use crate::pseudonym::{Keys, StaffMatcher, scan_bytes};
 use crate::schema::{self, Class, Dataset};
 use crate::source::RowSource;
 use account::Account;
-use flow::Flow;
+use flow::{Begun, Flow};
 use pace::Pace;
 pub use pace::{CONNECTIONS_DEFAULT, Limits};
 use plan::Plan;
-use proof::{Controls, Proof};
+use proof::Controls;
 use raw::RawPlan;
-use resume::State;
+use resume::{Interrupted, Now, State};
+use spool::Spool;
 
 /// How to seal.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,10 +72,19 @@ pub async fn seal(env: &Env, dir: &Path, options: &SealOptions) -> Result<(Answe
             facts["archive"] = json!(places::name(&sealed.path));
             (answer.exit, facts)
         }
-        Err(e) => (crate::hint::Hint::exit(e), json!({ "error": e.to_string() })),
+        Err(e) => {
+            let mut facts = json!({ "error": e.to_string() });
+            if let Error::Kept(kept) = e {
+                facts["kept"] = json!(kept.folder);
+            }
+            (crate::hint::Hint::exit(e), facts)
+        }
     };
-    let command = if is_draft { "seal --draft" } else { "seal" };
-    let journaled = journal::append(&places::out(&case), env.clock.as_ref(), command, exit.code(), facts);
+    let mut command = "seal".to_owned();
+    for (is_given, option) in [(is_draft, " --draft"), (options.is_resumed, " --resume")] {
+        command.push_str(if is_given { option } else { "" });
+    }
+    let journaled = journal::append(&places::out(&case), env.clock.as_ref(), &command, exit.code(), facts);
     // What stopped the seal is told even when the journal cannot be written for the same reason.
     let sealed = result?;
     journaled?;
@@ -122,7 +132,9 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let (proof, controls) = proof::ask(env, all, &mut databases, &account, &pseudonym_keys).await?;
     let producer = producer(env);
     let inputs = resume::inputs(case, &plan, &pseudonym_keys, &producer)?;
-    let earlier = earlier(env, case, &plan, &pseudonym_keys, options, (&stream, sequence), (&inputs, &proof))?;
+    let now =
+        Now { stream: &stream, sequence, previous: previous.as_ref(), plan: &plan, inputs: &inputs, proof: &proof };
+    let earlier = earlier(env, case, &now, &pseudonym_keys, options.is_resumed)?;
     let matcher = Arc::new(staff::identifiers(env, case, all, &mut databases, &pseudonym_keys, &pace).await?);
     account.not_searched(matcher.skipped());
 
@@ -145,126 +157,116 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let final_path = places::archives(case).join(folder_name(&stream, sequence));
     let continued = match earlier {
         None => None,
-        Some(earlier) => go_on(env, earlier, &final_path, &spec, all)?,
+        Some(earlier) => go_on(env, earlier, &mut account, &final_path, &spec, all)?,
     };
-    let (bag, mut state, restored) = match continued {
+    let (bag, mut begun) = match continued {
         Some(continued) => continued,
         None => {
             let bag = BagWriter::create(&final_path, spec, env.random.as_ref(), env.clock.as_ref())?;
-            let state = State::new((bag.archive_id(), &stream, sequence), inputs, proof);
-            (bag, state, Vec::new())
+            let begun = Begun {
+                state: State::new((bag.archive_id(), &stream, sequence), inputs, proof),
+                tables: Vec::new(),
+                ledger: Spool::create(bag.folder(), resume::LEDGER)?,
+                quarantine: Spool::create(bag.folder(), resume::QUARANTINE)?,
+            };
+            (bag, begun)
         }
     };
-    account.go_on(state.ledger.clone());
-    state.sittings.push(resume::sitting(env, &account));
+    begun.state.sittings.push(resume::sitting(env, &account));
     let folder = bag.folder().to_owned();
-    let work =
-        Work { case, plan: &plan, raw: &raw, keys: &pseudonym_keys, signing: &signing, matcher, snapshots_began };
-    let written = write(env, &work, (bag, controls, state, restored), databases, account, pace).await;
-    let (sealed, account) = match written {
-        Ok(done) => done,
-        Err(error) => {
-            // Kept tables are still there; whether they are worth anything depends on what went wrong.
-            if folder.exists() {
-                if resume::is_passing(&error) {
-                    resume::tell_kept(env, &folder);
-                } else {
-                    archive::discard(&folder)?;
-                }
-            }
-            return Err(error);
-        }
-    };
+    let job = Job { case, plan: &plan, raw: &raw, keys: &pseudonym_keys, signing: &signing, matcher, snapshots_began };
+    let written = write(env, &job, (bag, controls, begun), databases, account, pace).await;
+    let (sealed, account) = written.map_err(|error| left(error, &folder))?;
     chain.record(&stream, &sealed)?;
     chain.save(&chain_path)?;
     Ok((answer(env, &sealed, &account, is_draft), sealed))
 }
 
+/// What remains of a seal that ended with `error`: finished tables, if what stopped it may pass, else nothing.
+fn left(error: Error, folder: &Path) -> Error {
+    // A folder that holds no finished table is gone by now.
+    if !folder.exists() {
+        return error;
+    }
+    if resume::is_passing(&error) {
+        return Error::Kept(Box::new(Kept { error, folder: places::name(folder) }));
+    }
+    // What cannot be removed now is no archive either; the error says more.
+    let _ = std::fs::remove_dir_all(folder);
+    error
+}
+
 /// The interrupted seal to go on with: asked for, there, and with nothing changed since.
-fn earlier(
-    env: &Env,
-    case: &Case,
-    plan: &Plan,
-    keys: &Keys,
-    options: &SealOptions,
-    (stream, sequence): (&str, u64),
-    (inputs, proof): (&BTreeMap<String, String>, &Proof),
-) -> Result<Option<(PathBuf, State)>, Error> {
-    let found = resume::find(env, case, stream, keys)?;
-    let Some((folder, state)) = found else {
-        if options.is_resumed {
-            env.notices.tell(
-                env.lang
-                    .pick("没有可继续的封存；重新开始", "there is no interrupted seal to go on with; starting anew")
-                    .into(),
-            );
+fn earlier(env: &Env, case: &Case, now: &Now<'_>, keys: &Keys, is_wanted: bool) -> Result<Option<Interrupted>, Error> {
+    let Some(found) = resume::find(env, case, now, keys, is_wanted)? else {
+        if is_wanted {
+            let words = ("没有可继续的封存；重新开始", "there is no interrupted seal to go on with; starting anew");
+            env.notices.tell(env.lang.pick(words.0, words.1).into());
         }
         return Ok(None);
     };
-    if options.is_resumed {
-        let changed = state.differences(sequence, inputs, proof, plan)?;
+    if is_wanted {
+        let changed = found.differences(now)?;
         if changed.is_empty() {
-            let (done, rows) = (state.tables.len(), state.tables.iter().map(StagedTable::rows).sum::<u64>());
-            env.notices.tell(match env.lang {
-                Lang::Zh => format!("继续中断的封存：{done} 张表、{rows} 行已完成，数据源未变化"),
-                Lang::En => format!(
-                    "going on with the interrupted seal: {done} tables with {rows} rows are finished, and the sources are unchanged"
-                ),
-            });
-            return Ok(Some((folder, state)));
+            return Ok(Some(found));
         }
         resume::tell_changed(env, &changed);
     } else {
+        let name = places::name(found.folder.folder());
         env.notices.tell(match env.lang {
-            Lang::Zh => format!("删除中断的封存 {}，重新开始（`--resume` 可继续）", places::name(&folder)),
-            Lang::En => format!(
-                "removing the interrupted seal {} and starting over (`--resume` would go on with it)",
-                places::name(&folder)
-            ),
+            Lang::Zh => format!("删除中断的封存 {name}，重新开始（`--resume` 可继续）"),
+            Lang::En => {
+                format!("removing the interrupted seal {name} and starting over (`--resume` would go on with it)")
+            }
         });
     }
-    archive::discard(&folder)?;
+    found.folder.discard()?;
     Ok(None)
 }
 
 /// The bag of an interrupted seal with its finished tables; `None`, with a remark, when they are not what was written.
 fn go_on<'e>(
     env: &'e Env,
-    (folder, state): (PathBuf, State),
+    earlier: Interrupted,
+    account: &mut Account,
     final_path: &Path,
     spec: &BagSpec,
     (plan, raw): (&Plan, &RawPlan),
-) -> Result<Option<(BagWriter<'e>, State, Vec<TableSummary>)>, Error> {
+) -> Result<Option<(BagWriter<'e>, Begun)>, Error> {
+    let Interrupted { folder, state, ledger, ledger_spool, quarantine_spool } = earlier;
     let spec = BagSpec { id: Some(state.archive_id.clone()), ..spec.clone() };
-    let (random, clock) = (env.random.as_ref(), env.clock.as_ref());
-    let bag = BagWriter::resume(&folder, &state.tables, final_path, spec, random, clock)?;
-    let mut restored = Vec::with_capacity(state.tables.len());
+    let bag = BagWriter::resume(folder, &state.tables, final_path, spec, env.random.as_ref(), env.clock.as_ref())?;
+    let mut tables = Vec::with_capacity(state.tables.len());
     for staged in &state.tables {
-        env.cancel.check()?;
+        env.cancel.check().map_err(|e| left(e.into(), bag.folder()))?;
         let spec = schema::dataset(staged.name())
-            .map(|d| TableSpec::of(d).raised(&plan.raised(d.name)))
+            .map(|d| flow::table_spec(plan, d))
             .or_else(|| raw.entries.iter().find(|e| e.name == staged.name()).map(|e| e.spec.clone()));
-        let table = match spec {
-            Some(spec) => bag.restore(spec, staged),
-            None => return Err(Error::Worker { doing: "going on with a table" }),
-        };
-        match table {
-            Ok(table) => restored.push(table),
-            // A missing file is as good as a damaged one.
-            Err(archive::Error::ReadBack { .. } | archive::Error::File(_) | archive::Error::Spec { .. }) => {
-                resume::tell_changed(env, &[format!("{}/{}", places::name(&folder), staged.name())]);
+        let Some(spec) = spec else { return Err(Error::Worker { doing: "going on with a table" }) };
+        match bag.restore(spec, staged) {
+            Ok(table) => tables.push(table),
+            Err(archive::Error::ReadBack { .. } | archive::Error::Spec { .. }) => {
+                resume::tell_changed(env, &[format!("table {}", staged.name())]);
+                bag.discard();
                 return Ok(None);
             }
-            Err(e) => return Err(e.into()),
+            // The disk may be at fault, not the table: it stays for another try.
+            Err(e) => return Err(left(e.into(), bag.folder())),
         }
     }
-    // From here on an interruption leaves the folder as it was found.
-    bag.keep();
-    Ok(Some((bag, state, restored)))
+    let (done, rows) = (tables.len(), state.rows());
+    env.notices.tell(match env.lang {
+        Lang::Zh => format!("继续中断的封存：{done} 张表、{rows} 行已完成，数据源未变化"),
+        Lang::En => format!(
+            "going on with the interrupted seal: {done} tables with {rows} rows are finished, and the sources are unchanged"
+        ),
+    });
+    account.go_on(ledger);
+    Ok(Some((bag, Begun { state, tables, ledger: ledger_spool, quarantine: quarantine_spool })))
 }
 
 /// What writing an archive needs besides its sources.
-struct Work<'a> {
+struct Job<'a> {
     case: &'a Case,
     plan: &'a Plan,
     raw: &'a RawPlan,
@@ -277,17 +279,17 @@ struct Work<'a> {
 /// Streams everything that is not finished, compares, looks for leaks, and seals.
 async fn write<'e>(
     env: &'e Env,
-    work: &Work<'_>,
-    (mut bag, controls, state, restored): (BagWriter<'e>, Controls, State, Vec<TableSummary>),
+    job: &Job<'_>,
+    (mut bag, controls, begun): (BagWriter<'e>, Controls, Begun),
     mut databases: Vec<Box<dyn RowSource>>,
     mut account: Account,
     pace: Arc<Pace>,
 ) -> Result<(Sealed, Account), Error> {
-    let (case, all, matcher) = (work.case, (work.plan, work.raw), &work.matcher);
+    let (case, all, matcher) = (job.case, (job.plan, job.raw), &job.matcher);
     let task: Arc<dyn crate::progress::Task> =
         Arc::from(env.progress.start(Stage::Extract, Some(account.expected_rows())));
     let tools = (Arc::clone(matcher), Arc::clone(&task), pace);
-    let mut flow = Flow::new(env, case, all, &bag, work.keys, tools, controls, (state, restored))?;
+    let mut flow = Flow::new(env, case, all, &bag, job.keys, tools, controls, begun)?;
     flow.all(&mut databases, &mut account).await?;
     let (tables, redactions, state) = flow.finish()?;
     drop(task);
@@ -308,7 +310,7 @@ async fn write<'e>(
     let is_remote = databases.iter().any(|d| d.engine() != Engine::Sqlite);
     drop(databases);
     if is_remote {
-        tell_of_long_snapshots(env, env.clock.now() - work.snapshots_began);
+        tell_of_long_snapshots(env, env.clock.now() - job.snapshots_began);
     }
     account.reconcile()?;
     let list = places::out(case).join("leak-hits.txt");
@@ -320,13 +322,13 @@ async fn write<'e>(
     for (name, bytes) in [("reconciliation.json", &reconciliation), ("custody.jsonl", &custody)] {
         let hits = scan_bytes(matcher, name, bytes);
         if !hits.is_empty() {
-            return Err(gate::refuse(&hits, &list)?);
+            return Err(gate::refuse(env, &hits, &list));
         }
     }
     bag.add_file("data/custody/custody.jsonl", &custody)?;
     bag.add_file("data/custody/reconciliation.json", &reconciliation)?;
-    let closing = Closing { control_totals: account.control_totals(), readme: readme(work.plan, work.raw, &account) };
-    let signers = Signers { statement: &work.signing.producer, checkpoint: &work.signing.checkpoint };
+    let closing = Closing { control_totals: account.control_totals(), readme: readme(job.plan, job.raw, &account) };
+    let signers = Signers { statement: &job.signing.producer, checkpoint: &job.signing.checkpoint };
     let task = env.progress.start(Stage::Seal, None);
     let cancel = env.cancel.clone();
     let sealed = bag.seal(signers, tables, &closing, &mut |_| {

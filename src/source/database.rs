@@ -158,6 +158,11 @@ pub trait RowSource: Send {
     /// How the engine would run a SELECT; nothing of it is run.
     fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>>;
 
+    /// Checksums of the tables outside the snapshot, by name, as they were when the source was opened.
+    fn checksums(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// Tables outside the snapshot whose content changed since the source was opened, in name order.
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>>;
 

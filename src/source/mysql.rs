@@ -304,6 +304,10 @@ impl RowSource for MySqlSource {
         .boxed()
     }
 
+    fn checksums(&self) -> BTreeMap<String, String> {
+        self.checksums.clone()
+    }
+
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>> {
         async move {
             let now = self.checksums_now().await?;

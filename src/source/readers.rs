@@ -287,6 +287,10 @@ impl RowSource for Readers {
         self.holder.explain(select)
     }
 
+    fn checksums(&self) -> BTreeMap<String, String> {
+        self.holder.checksums()
+    }
+
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>> {
         self.holder.moved()
     }

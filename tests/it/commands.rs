@@ -539,9 +539,22 @@ fn interrupted_seals() {
     assert_eq!(place.shell(&format!("kill -INT {}", child.id())).code, 0);
     let run = Run::of(&child.wait_with_output().unwrap());
     assert_eq!((run.code, run.out.as_str()), (130, ""), "{}", run.err);
-    assert!(run.err.contains("No half-sealed archive stands"), "{}", run.err);
+    assert!(run.err.contains("what to do: "), "{}", run.err);
     assert_eq!(place.archives(), [] as [String; 0]);
     assert_eq!(run.err.contains("seal --resume"), !place.temporary().is_empty(), "{}", run.err);
+
+    // A quiet run tells as well.
+    let mut child = place.start(&["seal", "case", "--quiet", "--format", "json"]);
+    let archives = place.case().join("out/archives");
+    let is_finished = |name: &String| archives.join(name).join("bag/data/tables/payments").exists();
+    while !names(&archives).iter().any(is_finished) {
+        assert!(child.try_wait().unwrap().is_none(), "the seal ended before it was interrupted");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(place.shell(&format!("kill -INT {}", child.id())).code, 0);
+    let run = Run::of(&child.wait_with_output().unwrap());
+    let error: Value = serde_json::from_str(&run.err).unwrap();
+    assert!(error["error"]["hint"].as_str().unwrap().contains("seal --resume"), "{error}");
 
     let killed = |table: &str| {
         let mut child = place.start(&["seal", "case"]);

@@ -134,14 +134,30 @@ impl LoadedFile {
 }
 
 /// What became of every supply of the tables that are finished.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ledger {
     feeds: Vec<FeedRecord>,
     files: Vec<LoadedFile>,
     raw: Vec<RawRecord>,
 }
 
+/// One entry of a [`Ledger`], as it is written down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Record {
+    Feed(FeedRecord),
+    File(LoadedFile),
+    Raw(RawRecord),
+}
+
 impl Ledger {
+    pub(super) fn push(&mut self, record: Record) {
+        match record {
+            Record::Feed(feed) => self.feeds.push(feed),
+            Record::File(file) => self.files.push(file),
+            Record::Raw(raw) => self.raw.push(raw),
+        }
+    }
+
     pub(super) fn files(&self) -> impl Iterator<Item = &LoadedFile> {
         self.files.iter()
     }
@@ -163,6 +179,8 @@ struct SourceRecord {
 pub(super) struct Account {
     sources: Vec<SourceRecord>,
     ledger: Ledger,
+    /// Entries that are not written down yet.
+    fresh: Vec<Record>,
     /// `(source, table)` that some SELECT reads.
     taken: Vec<(String, String)>,
     expected_rows: u64,
@@ -218,6 +236,7 @@ impl Account {
         Ok(Self {
             sources,
             ledger: Ledger::default(),
+            fresh: Vec::new(),
             taken,
             expected_rows,
             absent: plan.absent.clone(),
@@ -229,9 +248,14 @@ impl Account {
         })
     }
 
-    /// What is written down of the finished tables.
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
+    /// Entries made since this was asked last.
+    pub(super) fn fresh(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    fn enter(&mut self, record: Record) {
+        self.fresh.push(record.clone());
+        self.ledger.push(record);
     }
 
     /// Takes over what an earlier process wrote down.
@@ -260,8 +284,7 @@ impl Account {
     }
 
     pub(super) fn raw(&mut self, record: RawRecord) {
-        self.ledger.raw.push(record);
-        self.ledger.raw.sort_by(|a, b| a.name.cmp(&b.name));
+        self.enter(Record::Raw(record));
     }
 
     /// Rows written into raw tables.
@@ -294,29 +317,37 @@ impl Account {
     }
 
     pub(super) fn feed(&mut self, feed: FeedRecord) {
-        self.ledger.feeds.push(feed);
+        self.enter(Record::Feed(feed));
     }
 
     pub(super) fn file(&mut self, file: LoadedFile) {
-        self.ledger.files.push(file);
+        self.enter(Record::File(file));
     }
 
     pub(super) fn bill(&mut self, bill: &Bill, totals: &PartTotals) {
         let rejected = bill.rejected_count + totals.rows_quarantined;
-        self.ledger.files.push(LoadedFile {
+        self.enter(Record::File(LoadedFile {
             file_ref: format!("bills/{}", bill.bill_ref),
             dataset: "bill_lines".into(),
             sha256: bill.sha256.to_string(),
             expected_sha256: None,
             rows: totals.rows_read + bill.rejected_count,
             rejected,
-        });
+        }));
     }
 
     /// Files in name order.
-    pub(super) fn files(&mut self) -> &[LoadedFile] {
-        self.ledger.files.sort_by(|a, b| a.file_ref.cmp(&b.file_ref));
-        &self.ledger.files
+    pub(super) fn files(&self) -> Vec<&LoadedFile> {
+        let mut files: Vec<&LoadedFile> = self.ledger.files.iter().collect();
+        files.sort_by(|a, b| a.file_ref.cmp(&b.file_ref));
+        files
+    }
+
+    /// Raw tables in name order.
+    fn raw_tables(&self) -> Vec<&RawRecord> {
+        let mut tables: Vec<&RawRecord> = self.ledger.raw.iter().collect();
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        tables
     }
 
     pub(super) fn redactions(&mut self, counts: &[Redacted]) {
@@ -362,7 +393,7 @@ impl Account {
                 ));
             }
         }
-        mismatches.extend(self.ledger.raw.iter().flat_map(RawRecord::mismatches));
+        mismatches.extend(self.raw_tables().into_iter().flat_map(RawRecord::mismatches));
         if mismatches.is_empty() { Ok(()) } else { Err(Error::Reconcile { mismatches }) }
     }
 
@@ -541,7 +572,7 @@ impl Account {
                 }));
             }
         }
-        for r in self.ledger.raw.iter().filter(|r| r.carried_by.is_none()) {
+        for r in self.raw_tables().into_iter().filter(|r| r.carried_by.is_none()) {
             lines.push(json!({
                 "event": "select",
                 "source": r.source,
@@ -552,7 +583,7 @@ impl Account {
                 "rows": r.rows(),
             }));
         }
-        for f in &self.ledger.files {
+        for f in self.files() {
             lines.push(json!({
                 "event": "file",
                 "file": f.file_ref,

@@ -13,9 +13,10 @@ use super::account::{Account, FeedRecord, LoadedFile};
 use super::pace::Pace;
 use super::plan::{Feed, Plan};
 use super::proof::Controls;
-use super::quarantine::{Line, Spool};
+use super::quarantine::{self, Line};
 use super::raw::{self, Entry, RawPlan, RawRecord, RawSink, SinkTools};
 use super::resume::{self, Redacted, State};
+use super::spool::Spool;
 use crate::archive::{BagWriter, TableSpec, TableSummary, TableWriter};
 use crate::config::Case;
 use crate::config::case::ProjectRow;
@@ -95,6 +96,19 @@ impl Shared {
     }
 }
 
+/// What is there when the pass begins: nothing, or what an earlier process finished.
+pub(super) struct Begun {
+    pub(super) state: State,
+    pub(super) tables: Vec<TableSummary>,
+    pub(super) ledger: Spool,
+    pub(super) quarantine: Spool,
+}
+
+/// The table of a dataset with the classes that the mappings of the case give its columns.
+pub(super) fn table_spec(plan: &Plan, dataset: &Dataset) -> TableSpec {
+    TableSpec::of(dataset).raised(&plan.raised(dataset.name))
+}
+
 /// The pass over all datasets.
 pub(super) struct Flow<'a, 'r> {
     env: &'a Env,
@@ -110,6 +124,7 @@ pub(super) struct Flow<'a, 'r> {
     controls: Controls,
     /// What is finished, as it is written down after every table.
     state: State,
+    ledger: Spool,
     tables: Vec<TableSummary>,
     /// What was redacted before this sitting.
     earlier_redactions: Vec<Redacted>,
@@ -128,10 +143,9 @@ impl<'a, 'r> Flow<'a, 'r> {
         keys: &'a Keys,
         (matcher, task, pace): (Arc<StaffMatcher>, Arc<dyn Task>, Arc<Pace>),
         controls: Controls,
-        (state, tables): (State, Vec<TableSummary>),
+        Begun { state, tables, ledger, quarantine }: Begun,
     ) -> Result<Self, Error> {
         let pseudonymiser = Pseudonymiser::new(keys, Arc::clone(&matcher));
-        let quarantine = Spool::open(bag.folder(), state.quarantine)?;
         let inventory =
             Inventory::from_counted(&state.inventory).ok_or(Error::Worker { doing: "going on counting" })?;
         let shared = Shared { pseudonymiser, inventory, quarantine };
@@ -150,13 +164,14 @@ impl<'a, 'r> Flow<'a, 'r> {
             controls,
             earlier_redactions: state.redactions.clone(),
             state,
+            ledger,
             tables,
             raw_redactions: RedactionCounts::default(),
             covered: Vec::new(),
         })
     }
 
-    /// What became of all datasets, or of the first one that could not be finished.
+    /// Streams everything that is not finished yet.
     ///
     /// # Errors
     /// Whatever stops a table; those finished before are written down.
@@ -184,7 +199,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     }
 
     /// Writes down that a table is finished, so that a later process need not read it again.
-    fn finished(&mut self, account: &Account) -> Result<(), Error> {
+    fn finished(&mut self, account: &mut Account) -> Result<(), Error> {
         let Some(shared) = self.shared.as_mut() else { return Err(Error::Worker { doing: "closing a table" }) };
         for table in self.tables.iter().skip(self.state.tables.len()) {
             self.state.tables.push(self.bag.stage(table)?);
@@ -192,7 +207,10 @@ impl<'a, 'r> Flow<'a, 'r> {
                 sitting.tables.push(table.name.clone());
             }
         }
-        self.state.ledger = account.ledger().clone();
+        for record in account.fresh() {
+            self.ledger.push(&record)?;
+        }
+        self.state.ledger = self.ledger.mark()?;
         self.state.inventory = shared.inventory.counted();
         self.state.quarantine = shared.quarantine.mark()?;
         self.state.redactions = self.redactions()?;
@@ -256,11 +274,14 @@ impl<'a, 'r> Flow<'a, 'r> {
     /// Writes the table of rows that were set aside; all tables, what was redacted, and how it came about.
     pub(super) fn finish(mut self) -> Result<(Vec<TableSummary>, Vec<Redacted>, State), Error> {
         let redactions = self.redactions()?;
-        let Some(shared) = self.shared.take() else { return Err(Error::Worker { doing: "closing tables" }) };
+        let Some(mut shared) = self.shared.take() else { return Err(Error::Worker { doing: "closing tables" }) };
         let dataset = known("quarantine")?;
         let mut writer = self.bag.table(TableSpec::of(dataset))?;
-        shared.quarantine.write(dataset, &mut writer, &self.env.cancel)?;
+        quarantine::write(&mut shared.quarantine, dataset, &mut writer, &self.env.cancel)?;
         self.tables.push(writer.finish()?);
+        if let Some(sitting) = self.state.sittings.last_mut() {
+            sitting.tables.push(dataset.name.to_owned());
+        }
         Ok((self.tables, redactions, self.state))
     }
 
@@ -276,7 +297,7 @@ impl<'a, 'r> Flow<'a, 'r> {
             let Some(source) = databases.get_mut(entry.database) else { continue };
             let sink = self.raw_sink(entry)?;
             let done = raw::read_alone(source.as_mut(), entry, sink, &self.env.cancel, &self.pace).await?;
-            self.raw_done(entry, done, account);
+            self.raw_done(entry, done, account)?;
             self.finished(account)?;
         }
         Ok(())
@@ -294,10 +315,11 @@ impl<'a, 'r> Flow<'a, 'r> {
         RawSink::start(entry, tools, |spec| Ok(self.bag.table(spec)?))
     }
 
-    fn raw_done(&mut self, entry: &Entry, done: raw::RawDone, account: &mut Account) {
-        account.raw(RawRecord::new(entry, &done, self.controls.of_raw(entry)));
+    fn raw_done(&mut self, entry: &Entry, done: raw::RawDone, account: &mut Account) -> Result<(), Error> {
+        account.raw(RawRecord::new(entry, &done, self.controls.of_raw(entry)?));
         self.raw_redactions.merge(&done.redactions);
         self.tables.push(done.summary);
+        Ok(())
     }
 
     /// Streams all feeds of a dataset into its table, and then rows of our own; nothing when that was done before.
@@ -316,7 +338,7 @@ impl<'a, 'r> Flow<'a, 'r> {
         let raised = self.plan.raised(dataset.name);
         let sink = Sink {
             dataset,
-            writer: self.bag.table(TableSpec::of(dataset).raised(&raised))?,
+            writer: self.bag.table(table_spec(self.plan, dataset))?,
             raised,
             shared,
             task: Arc::clone(&self.task),
@@ -380,11 +402,11 @@ impl<'a, 'r> Flow<'a, 'r> {
                     // When its sink failed, the read only saw a channel close.
                     let done = sink.finish().await?;
                     if totals.is_ok() {
-                        self.raw_done(entry, done, account);
+                        self.raw_done(entry, done, account)?;
                     }
                 }
                 let totals = totals?;
-                let control = self.controls.of_part(*database, part);
+                let control = self.controls.of_part(*database, part)?;
                 account.feed(FeedRecord::query(dataset.name, &config.name, part, sql, totals, control));
             }
             Feed::File { source, file } => {

@@ -1,26 +1,30 @@
 //! What the sources say about their content before a row is read: the control totals every seal is reconciled with,
 //! and what a seal that goes on after an interruption compares.
 //!
-//! The proof holds, for every table that is read, its columns, its count, the largest value of its key and of each
-//! column that looks like a time, and the control totals of every statement. A change that moves none of these is not
-//! seen: the guide says so (`docs/sources.md`).
+//! The proof holds, for every source, its version and settings; for every table that is read its columns, its count, the
+//! largest value of its key and of each column that looks like a time, and its checksum where no transaction covers
+//! it; for every statement its control totals; for a database file its size and time. A change that moves none of
+//! these is not seen: the guide says so (`docs/sources.md`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::plan::{Feed, Plan};
 use super::raw::{self, Entry, RawControl, RawPlan};
+use crate::config::case::SourceLocation;
 use crate::crypto;
 use crate::mapping::{Part, SourceTotals, control_sql};
 use crate::ops::{Env, Error};
 use crate::progress::Stage;
 use crate::pseudonym::Keys;
-use crate::source::database::{Select, TableInfo};
+use crate::source::database::{Select, SourceDescription, TableInfo};
 use crate::source::{self, RowSource};
 
-/// Facts by name; values of rows stand in it only as keyed fingerprints.
+/// Facts by name, a kind and of what (`rows shop.t_pay`). Sums stand in it as they are, other values of rows only as
+/// keyed fingerprints.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Proof(BTreeMap<String, String>);
 
@@ -45,12 +49,20 @@ pub(super) struct Controls {
 }
 
 impl Controls {
-    pub(super) fn of_part(&self, database: usize, part: &Part) -> SourceTotals {
-        self.parts.get(&place(database, part)).cloned().unwrap_or_default()
+    /// Those of a statement.
+    ///
+    /// # Errors
+    /// When it was not asked for, which is a bug.
+    pub(super) fn of_part(&self, database: usize, part: &Part) -> Result<SourceTotals, Error> {
+        self.parts.get(&place(database, part)).cloned().ok_or(Error::Worker { doing: "looking up control totals" })
     }
 
-    pub(super) fn of_raw(&self, entry: &Entry) -> RawControl {
-        self.raw.get(&entry.name).cloned().unwrap_or_default()
+    /// Those of a raw table.
+    ///
+    /// # Errors
+    /// When it was not asked for, which is a bug.
+    pub(super) fn of_raw(&self, entry: &Entry) -> Result<RawControl, Error> {
+        self.raw.get(&entry.name).cloned().ok_or(Error::Worker { doing: "looking up control totals" })
     }
 }
 
@@ -73,6 +85,13 @@ pub(super) async fn ask(
     let mut facts = BTreeMap::new();
     let mut controls = Controls::default();
     for (index, (config, source)) in plan.databases.iter().zip(databases.iter_mut()).enumerate() {
+        facts.insert(format!("engine {}", config.name), settings(&source.description()));
+        if let SourceLocation::Sqlite(path) = &config.config.location {
+            facts.insert(format!("database {}", config.name), written(path));
+        }
+        for (table, sum) in source.checksums() {
+            facts.insert(format!("checksum {}.{table}", config.name), sum);
+        }
         let is_read = |table: &TableInfo| {
             plan.parts(index).any(|p| p.tables.iter().any(|name| name.eq_ignore_ascii_case(&table.name)))
         };
@@ -81,11 +100,11 @@ pub(super) async fn ask(
             task.label(&table.name);
             let name = format!("{}.{}", config.name, table.name);
             let columns: Vec<String> = table.columns.iter().map(|(n, ty)| format!("{n} {ty}")).collect();
-            facts.insert(format!("{name}: columns"), crypto::sha256(columns.join("\n").as_bytes()).to_string());
-            facts.insert(format!("{name}: rows"), table.rows.to_string());
+            facts.insert(format!("columns {name}"), crypto::sha256(columns.join("\n").as_bytes()).to_string());
+            facts.insert(format!("rows {name}"), table.rows.to_string());
             let largest = largest(source.as_mut(), table).await?;
             let joined: Vec<String> = largest.iter().map(|(column, value)| format!("{column}\0{value:?}")).collect();
-            facts.insert(format!("{name}: largest keys and times"), keys.fingerprint(joined.join("\n").as_bytes()));
+            facts.insert(format!("largest {name}"), keys.fingerprint(joined.join("\n").as_bytes()));
         }
     }
     for feed in plan.feeds.values().flatten() {
@@ -99,7 +118,7 @@ pub(super) async fn ask(
         let answer = source.first_row(Select { sql: &control.sql, values: &control.values }).await?;
         let totals = control.totals(&answer)?;
         facts.insert(
-            format!("{} from {}.{}: control totals #{}", part.dataset.name, config.name, part.table, part.index),
+            format!("totals {} ({}.{} #{})", part.dataset.name, config.name, part.table, part.index + 1),
             format!("{totals:?}"),
         );
         controls.parts.insert(place(*database, part), totals);
@@ -109,10 +128,30 @@ pub(super) async fn ask(
         env.cancel.check()?;
         task.label(&entry.name);
         let control = raw::control(source.as_mut(), entry).await?;
-        facts.insert(format!("{}: control totals", entry.name), format!("{control:?}"));
+        facts.insert(format!("totals {}", entry.name), format!("{control:?}"));
         controls.raw.insert(entry.name.clone(), control);
     }
     Ok((Proof(facts), controls))
+}
+
+/// Version and settings of a source, without what may differ at any moment.
+fn settings(description: &SourceDescription) -> String {
+    let stable = description.settings.iter().filter(|(name, _)| *name != "replica_lag_seconds");
+    let list: Vec<String> = stable.map(|(name, value)| format!("{name}={value}")).collect();
+    let text = format!("{} {}\n{}", description.engine, description.version, list.join("\n"));
+    crypto::sha256(text.as_bytes()).to_string()
+}
+
+/// When a database file was written, and how large it is, with what waits beside it to be taken in (`-wal`).
+fn written(path: &Path) -> String {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-wal");
+    let mark = |path: &Path| {
+        let found = std::fs::metadata(path).ok().filter(|m| m.len() > 0)?;
+        let at = found.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(format!("{} {}", found.len(), at.as_nanos()))
+    };
+    format!("{:?} {:?}", mark(path), mark(Path::new(&beside)))
 }
 
 /// The largest value of each key column and of each column that looks like a time.
@@ -156,7 +195,8 @@ async fn largest(source: &mut dyn RowSource, table: &TableInfo) -> Result<Vec<(S
 /// Whether a column says when something happened, by its type, or by its name where types say nothing (SQLite).
 fn is_time(name: &str, ty: &str) -> bool {
     let (name, ty) = (name.to_lowercase(), ty.to_lowercase());
-    ["date", "time"].iter().any(|word| ty.contains(word) || name.contains(word)) || name.ends_with("_at")
+    let words = ["date", "time", "gmt", "created", "updated", "modified", "日期", "时间"];
+    ty.contains("date") || ty.contains("time") || name.ends_with("_at") || words.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -172,6 +212,8 @@ mod tests {
             ("created", "timestamp with time zone", true),
             ("status", "text", false),
             ("format", "text", false),
+            ("gmt_create", "bigint", true),
+            ("支付时间", "", true),
         ] {
             assert_eq!(is_time(name, ty), expected, "{name} {ty}");
         }
@@ -181,9 +223,9 @@ mod tests {
     fn differences_name_what_changed() {
         let proof =
             |facts: &[(&str, &str)]| Proof(facts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
-        let before = proof(&[("a: rows", "1"), ("b: rows", "2"), ("c: rows", "3")]);
-        let after = proof(&[("a: rows", "1"), ("b: rows", "9"), ("d: rows", "3")]);
-        assert_eq!(before.differences(&after), ["b: rows", "c: rows", "d: rows"]);
+        let before = proof(&[("rows a", "1"), ("rows b", "2"), ("rows c", "3")]);
+        let after = proof(&[("rows a", "1"), ("rows b", "9"), ("rows d", "3")]);
+        assert_eq!(before.differences(&after), ["rows b", "rows c", "rows d"]);
         assert_eq!(before.differences(&before), [] as [String; 0]);
     }
 }
