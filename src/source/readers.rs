@@ -12,6 +12,8 @@
 
 mod range;
 mod reading;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -33,7 +35,7 @@ use reading::{Reading, Work};
 const HELD_BYTES_MAX: usize = 128 << 20;
 /// How often one range is read again by another reader; after that the holder reads it.
 const AGAIN_MAX: u32 = 3;
-/// How long to wait before a range is read again the first time; a server that restarts or is busy gets its moment.
+/// How long to wait before a range is read again the first time: a busy server gets its moment.
 const PAUSE: Duration = Duration::from_millis(300);
 /// Ranges may cost this much more than the whole statement, in per cent, by the server's own estimate.
 const COST_PERCENT_MAX: u64 = 150;
@@ -48,6 +50,8 @@ pub(super) struct Readers {
     /// Readers that have nothing to do.
     idle: Vec<Box<dyn RowSource>>,
     readers_max: usize,
+    /// How long to wait before a range is read again the first time.
+    pause: Duration,
     /// Whether the engine can have readers at all.
     can_fork: bool,
     /// By name, as far as they were asked for.
@@ -65,6 +69,7 @@ impl Readers {
             holder,
             idle: Vec::new(),
             readers_max,
+            pause: PAUSE,
             can_fork: true,
             tables: BTreeMap::new(),
             opened: 0,
@@ -191,7 +196,7 @@ impl Readers {
         cancel: &Cancel,
     ) -> Result<Option<Box<dyn RowSource>>, Error> {
         let pause = async {
-            tokio::time::sleep(PAUSE * (again + 1)).await;
+            tokio::time::sleep(self.pause * (again + 1)).await;
             Ok(())
         };
         unless_cancelled(cancel, pause).await?;
