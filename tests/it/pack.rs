@@ -12,7 +12,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn shipped_pack_is_clean() {
     let pack = Pack::embedded().unwrap();
     assert_eq!(pack.policies().count(), 56);
-    assert_eq!(pack.derived().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["recon_items"]);
+    assert_eq!(pack.derived().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["domain_days", "recon_items"]);
     let spill = tempfile::tempdir().unwrap();
     let problems = runtime().block_on(pack.lint(&Limits::in_dir(spill.path().to_owned()))).unwrap();
     assert!(problems.0.is_empty(), "{problems}");
