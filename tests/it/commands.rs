@@ -426,7 +426,7 @@ fn full_disk_after_the_seal() {
 #[test]
 fn bad_rules() {
     type Spoil = fn(&Place);
-    let expired = "[[waiver]]\nid = \"W-T-1\"\npolicy = \"TXN-003\"\nmatch = { subject = \"p776\" }\nfindings_max = 1\n\
+    let expired = "[[waiver]]\nid = \"W-T-1\"\npolicy = \"TXN-003\"\nmatch = { subject = \"p785\" }\nfindings_max = 1\n\
                    why = { zh = \"一\", en = \"one\" }\nowner = \"finance-lead\"\napprover = \"counsel-2\"\n\
                    approver_role = \"legal\"\ncreated_on = 2026-07-01\nexpires_on = 2026-08-01";
     let cases: [(Spoil, &[&str], &[&str]); 8] = [
@@ -469,7 +469,7 @@ fn bad_rules() {
         findings.iter().any(|f| f["policy"] == "GOV-001" && f["subject"] == "W-T-1"),
         "an expired waiver is a finding"
     );
-    let excused = findings.iter().find(|f| f["policy"] == "TXN-003" && f["subject"] == "p776").unwrap();
+    let excused = findings.iter().find(|f| f["policy"] == "TXN-003" && f["subject"] == "p785").unwrap();
     assert_ne!(excused["waiver"], "W-T-1", "an expired waiver excuses nothing");
 }
 
