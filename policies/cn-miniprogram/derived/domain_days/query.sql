@@ -247,35 +247,44 @@ in_totals AS (
   WHERE (about_ref IS NULL OR about_kind IS NULL OR about_kind NOT IN ('payment', 'order')) AND credit > CAST(0 AS DECIMAL(38,0))
   GROUP BY mch_id
 ),
+against AS (
+  SELECT u.first_ref, u.platform, u.mch_id, u.currency_code, u.day_on, u.amount AS left_amount,
+         CASE WHEN u.is_paid = 0 THEN b.most_net
+              WHEN b.unit_ref IS NULL THEN CAST(0 AS DECIMAL(38,0))
+              WHEN b.has_equal = 1 OR b.credit IN (u.amount, u.channel_amount, u.amount - u.fee_amount, u.channel_amount - u.fee_amount)
+              THEN u.amount
+              WHEN b.most_credit > CAST(0 AS DECIMAL(38,0)) THEN b.most_credit
+              ELSE b.most_spent END AS right_amount
+  FROM unit u
+  JOIN ledger_kept k ON k.platform = u.platform AND k.mch_id = u.mch_id
+  LEFT JOIN booked b ON b.unit_ref = u.unit_ref
+  LEFT JOIN unclear x ON x.unit_ref = u.unit_ref
+  WHERE x.unit_ref IS NULL AND u.platform = u.last_platform AND u.day_on >= k.from_on
+    AND (u.is_paid = 1 OR b.most_net > CAST(0 AS DECIMAL(38,0)))
+),
+-- Bookings about payments and orders that nobody has.
+stray AS (
+  SELECT b.about_ref AS first_ref, b.platform, b.mch_id, 'CNY' AS currency_code, b.day_on,
+         CAST(0 AS DECIMAL(38,0)) AS left_amount, b.net AS right_amount
+  FROM booking b
+  JOIN ledger_kept k ON k.platform = b.platform AND k.mch_id = b.mch_id
+  CROSS JOIN first_day d
+  LEFT JOIN resolved r ON r.about_kind = b.about_kind AND r.about_ref = b.about_ref
+  WHERE r.about_ref IS NULL AND b.about_ref IS NOT NULL AND b.about_kind IN ('payment', 'order')
+    AND b.net > CAST(0 AS DECIMAL(38,0))
+    AND b.day_on > CAST(d.payments_from_on + INTERVAL '7' DAY AS DATE)
+),
 ledger_day AS (
   SELECT q.platform, q.mch_id, q.currency_code, q.day_on, COUNT(q.first_ref) AS item_count,
          SUM(CAST(q.left_amount AS DECIMAL(38,0))) AS left_amount, SUM(CAST(q.right_amount AS DECIMAL(38,0))) AS right_amount,
          COUNT(CASE WHEN q.left_amount <> q.right_amount THEN q.first_ref END) AS differing_count,
          MIN(CASE WHEN q.left_amount <> q.right_amount THEN q.first_ref END) AS first_ref
   FROM (
-    SELECT u.first_ref, u.platform, u.mch_id, u.currency_code, u.day_on, u.amount AS left_amount,
-           CASE WHEN u.is_paid = 0 THEN b.most_net
-                WHEN b.unit_ref IS NULL THEN CAST(0 AS DECIMAL(38,0))
-                WHEN b.has_equal = 1 OR b.credit IN (u.amount, u.channel_amount, u.amount - u.fee_amount, u.channel_amount - u.fee_amount)
-                THEN u.amount
-                WHEN b.most_credit > CAST(0 AS DECIMAL(38,0)) THEN b.most_credit
-                ELSE b.most_spent END AS right_amount
-    FROM unit u
-    JOIN ledger_kept k ON k.platform = u.platform AND k.mch_id = u.mch_id
-    LEFT JOIN booked b ON b.unit_ref = u.unit_ref
-    LEFT JOIN unclear x ON x.unit_ref = u.unit_ref
-    WHERE x.unit_ref IS NULL AND u.platform = u.last_platform AND u.day_on >= k.from_on
-      AND (u.is_paid = 1 OR b.most_net > CAST(0 AS DECIMAL(38,0)))
+    SELECT a.first_ref, a.platform, a.mch_id, a.currency_code, a.day_on, a.left_amount, a.right_amount
+    FROM against a
     UNION ALL
-    SELECT b.about_ref AS first_ref, b.platform, b.mch_id, 'CNY' AS currency_code, b.day_on,
-           CAST(0 AS DECIMAL(38,0)) AS left_amount, b.net AS right_amount
-    FROM booking b
-    JOIN ledger_kept k ON k.platform = b.platform AND k.mch_id = b.mch_id
-    CROSS JOIN first_day d
-    LEFT JOIN resolved r ON r.about_kind = b.about_kind AND r.about_ref = b.about_ref
-    WHERE r.about_ref IS NULL AND b.about_ref IS NOT NULL AND b.about_kind IN ('payment', 'order')
-      AND b.net > CAST(0 AS DECIMAL(38,0))
-      AND b.day_on > CAST(d.payments_from_on + INTERVAL '7' DAY AS DATE)
+    SELECT s.first_ref, s.platform, s.mch_id, s.currency_code, s.day_on, s.left_amount, s.right_amount
+    FROM stray s
   ) AS q
   LEFT JOIN in_totals t ON t.mch_id = q.mch_id
   WHERE t.mch_id IS NULL
