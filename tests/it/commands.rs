@@ -957,7 +957,12 @@ fn real_bills_end_to_end() {
         .map(|r| r[12].as_str())
         .collect();
     assert_eq!(trimmed.len(), 2);
-    assert_eq!(about, trimmed);
+    // UnionPay's sample is of a test system: its name is a day before all of its records.
+    let (dated, cut): (BTreeSet<&str>, BTreeSet<&str>) = about.iter().partition(|s| s.starts_with("unionpay-trade"));
+    assert_eq!(cut, trimmed);
+    let reasons: Vec<&str> =
+        findings.iter().filter(|f| dated.contains(f["subject"].as_str())).map(|f| f["reason"].as_str()).collect();
+    assert_eq!(reasons, ["outside-days"]);
     assert!(!findings.iter().any(|f| f["policy"] == "REC-002"), "the SHA-1 is the platform's");
     let report = place.run(&["report", "case", "--kind", "audit"]);
     assert_eq!(report.code, 0, "{}", report.err);
