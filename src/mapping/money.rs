@@ -87,7 +87,8 @@ pub(super) fn source_factor(unit: MoneyUnit, digits: u32) -> i128 {
     10_i128.pow(source_digits(unit, digits))
 }
 
-fn source_digits(unit: MoneyUnit, digits: u32) -> u32 {
+/// Digits after the point of the source column that make one unit of the given precision.
+pub(super) fn source_digits(unit: MoneyUnit, digits: u32) -> u32 {
     if unit.is_major() { digits } else { digits.saturating_sub(2) }
 }
 

@@ -341,8 +341,9 @@ impl<'a, 'r> Flow<'a, 'r> {
                 let raw = self.raw;
                 let carried = raw.carried_by(*database, part);
                 let sql = carried.map_or(part.sql.as_str(), |(_, carrier)| carrier.sql.as_str());
-                let mut header = sources::header(source.as_mut(), dataset.name, &part.table, sql).await?;
-                header.truncate(part.columns.len());
+                let mut columns = sources::columns(source.as_mut(), dataset.name, &part.table, sql).await?;
+                columns.truncate(part.columns.len());
+                let header: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
                 let converter = Converter::new(part, &header, &context(self.case, &system, self.keys))?;
                 let sink = carried.map(|(entry, _)| self.raw_sink(entry)).transpose()?;
                 let rows = Rows {
@@ -360,7 +361,8 @@ impl<'a, 'r> Flow<'a, 'r> {
                     }
                 }
                 let totals = totals?;
-                let control = control_sql(part);
+                let type_of = |name: &str| columns.iter().find(|c| c.name == name).map(|c| c.type_name.clone());
+                let control = control_sql(part, &type_of);
                 let answer = source.first_row(Select { sql: &control.sql, values: &control.values }).await?;
                 let totals = (totals, control.totals(&answer)?);
                 account.feed(FeedRecord::query(dataset.name, &config.name, part, sql, totals.0, totals.1));
