@@ -59,6 +59,15 @@ pub(super) fn push_clock(out: &mut String, hours: u32, minutes: u32, seconds: u3
 }
 
 fn push_padded(out: &mut String, value: u32, width: u32) {
+    let two = |value: u32| [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8].map(char::from);
+    match width {
+        2 if value < 100 => return out.extend(two(value)),
+        4 if value < 10_000 => {
+            out.extend(two(value / 100));
+            return out.extend(two(value));
+        }
+        _ => {}
+    }
     let mut power = 10_u32.pow(width - 1);
     while value / power >= 10 {
         match power.checked_mul(10) {
