@@ -28,12 +28,12 @@ fn write_whole(out: &mut Vec<u8>, is_negative: bool, magnitude: u64) {
     let mut rest = magnitude;
     while rest >= 100 {
         at -= 2;
-        digits[at..at + 2].copy_from_slice(&two(rest % 100));
+        digits[at..at + 2].copy_from_slice(&two((rest % 100) as u32));
         rest /= 100;
     }
     if rest >= 10 {
         at -= 2;
-        digits[at..at + 2].copy_from_slice(&two(rest));
+        digits[at..at + 2].copy_from_slice(&two(rest as u32));
     } else {
         at -= 1;
         digits[at] = b'0' + rest as u8;
@@ -78,8 +78,8 @@ fn write_scaled(out: &mut Vec<u8>, is_negative: bool, magnitude: u128, scale: u3
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Two decimal digits of a number below 100.
-fn two(value: u64) -> [u8; 2] {
+/// The last two decimal digits.
+fn two(value: u32) -> [u8; 2] {
     [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
 }
 
@@ -89,18 +89,19 @@ fn date(days: i64) -> Result<[u8; 10], &'static str> {
     if !(-719_162..=2_932_896).contains(&days) {
         return Err("the date is not within the years 1 to 9999");
     }
-    // Count in eras of 400 years that begin on 1 March, so that the leap day is the last day of a year.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
+    // Count in eras of 400 years that begin on 1 March, so that the leap day is the last day of a year. Nothing is
+    // negative here, and 32 bits are divided faster.
+    let shifted = (days + 719_468) as u32;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = (year_of_era + era * 400 + i64::from(month <= 2)).unsigned_abs();
+    let year = year_of_era + era * 400 + u32::from(month <= 2);
     let ([y0, y1], [y2, y3]) = (two(year / 100), two(year));
-    let ([m0, m1], [d0, d1]) = (two(month.unsigned_abs()), two(day.unsigned_abs()));
+    let ([m0, m1], [d0, d1]) = (two(month), two(day));
     Ok([y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1])
 }
 
@@ -115,7 +116,7 @@ pub(super) fn write_instant(out: &mut Vec<u8>, micros: i64) -> Result<(), &'stat
     const DAY: i64 = 86_400_000_000;
     let date = date(micros.div_euclid(DAY)).map_err(|_| "the instant is not within the years 1 to 9999")?;
     let rest = micros.rem_euclid(DAY).unsigned_abs();
-    let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000);
+    let (seconds, micros) = ((rest / 1_000_000) as u32, (rest % 1_000_000) as u32);
     let mut text = *b"0000-00-00T00:00:00.000000";
     text[..10].copy_from_slice(&date);
     for (at, value) in [
