@@ -98,14 +98,30 @@ sql.default = "SELECT DISTINCT p.operator AS staff_ref, p.operator AS login_name
 '''
 
 
+def server_seconds():
+    """CPU time of the servers, when they run on this machine."""
+    ticks = 0
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().strip() in ("postgres", "mariadbd", "mysqld"):
+                ticks += sum(map(int, (process / "stat").read_text().rsplit(")", 1)[1].split()[11:15]))
+        except OSError:
+            pass
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def measured(name, argv, env=None):
-    code = "import resource,subprocess,sys,json,time\ns=time.monotonic()\np=subprocess.run(sys.argv[1:],stdout=subprocess.PIPE,stderr=subprocess.PIPE)\nt=time.monotonic()-s\nprint(json.dumps([t,p.returncode,resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,(p.stdout+p.stderr).decode()]))"
+    code = ("import resource,subprocess,sys,json,time\ns=time.monotonic()\np=subprocess.run(sys.argv[1:],stdout=subprocess.PIPE,stderr=subprocess.PIPE)\n"
+            "t=time.monotonic()-s\nr=resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+            "print(json.dumps([t,r.ru_utime+r.ru_stime,p.returncode,r.ru_maxrss,(p.stdout+p.stderr).decode()]))")
+    before = server_seconds()
     done = subprocess.run([sys.executable, "-c", code, *argv], stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **(env or {})})
-    seconds, status, peak, out = json.loads(done.stdout)
+    seconds, cpu, status, peak, out = json.loads(done.stdout)
     if status not in (0, 5):
         print(f"{name:<34} failed: {out.strip().splitlines()[-1] if out.strip() else status}", flush=True)
         return
-    print(f"{name:<34}{seconds:9.1f} s {peak / 1024:7.0f} MiB {count / seconds:12,.0f} rows/s", flush=True)
+    print(f"{name:<34}{seconds:8.1f} s{cpu:8.1f} s CPU{server_seconds() - before:8.1f} s in the server{peak / 1024:7.0f} MiB"
+          f"{count / seconds:12,.0f} rows/s, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def seal(engine, url, password):

@@ -1,7 +1,7 @@
 //! Rows as a source hands them over: columnar, bounded batches of loosely typed cells.
 //!
-//! A batch owns one text arena per column, so reading a row allocates nothing. Engines map every type of theirs
-//! to one of five cells; what a cell means (yuan, fen, epoch, local time) is the mapping's business.
+//! A batch owns the texts and bytes of a column together, so reading a row allocates nothing. Engines map every type
+//! of theirs to one of five cells; what a cell means (yuan, fen, epoch, local time) is the mapping's business.
 
 mod cut;
 
@@ -40,24 +40,27 @@ enum Cell {
 #[derive(Debug, Clone, Default)]
 pub struct RawColumn {
     cells: Vec<Cell>,
-    arena: Vec<u8>,
+    /// All texts; apart from the bytes, so that no cell is checked for being UTF-8 again.
+    texts: String,
+    bytes: Vec<u8>,
 }
 
 impl RawColumn {
-    /// Appends a cell; text and bytes are copied into the arena.
+    /// Appends a cell; text and bytes are copied into the arenas.
     pub fn push(&mut self, value: RawValue<'_>) {
-        let start = self.arena.len();
         let cell = match value {
             RawValue::Null => Cell::Null,
             RawValue::Int(i) => Cell::Int(i),
             RawValue::Real(x) => Cell::Real(x),
             RawValue::Text(s) => {
-                self.arena.extend_from_slice(s.as_bytes());
-                Cell::Text { start, end: self.arena.len() }
+                let start = self.texts.len();
+                self.texts.push_str(s);
+                Cell::Text { start, end: self.texts.len() }
             }
             RawValue::Bytes(b) => {
-                self.arena.extend_from_slice(b);
-                Cell::Bytes { start, end: self.arena.len() }
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(b);
+                Cell::Bytes { start, end: self.bytes.len() }
             }
         };
         self.cells.push(cell);
@@ -69,11 +72,8 @@ impl RawColumn {
             None | Some(Cell::Null) => RawValue::Null,
             Some(Cell::Int(i)) => RawValue::Int(*i),
             Some(Cell::Real(x)) => RawValue::Real(*x),
-            Some(Cell::Text { start, end }) => match std::str::from_utf8(&self.arena[*start..*end]) {
-                Ok(s) => RawValue::Text(s),
-                Err(_) => RawValue::Bytes(&self.arena[*start..*end]),
-            },
-            Some(Cell::Bytes { start, end }) => RawValue::Bytes(&self.arena[*start..*end]),
+            Some(Cell::Text { start, end }) => RawValue::Text(&self.texts[*start..*end]),
+            Some(Cell::Bytes { start, end }) => RawValue::Bytes(&self.bytes[*start..*end]),
         }
     }
 
@@ -83,6 +83,11 @@ impl RawColumn {
             Some(Cell::Text { start, end } | Cell::Bytes { start, end }) => end - start,
             _ => 0,
         }
+    }
+
+    /// Whether any text of the column holds U+0000.
+    pub fn has_nul(&self) -> bool {
+        self.texts.as_bytes().contains(&0)
     }
 
     /// Number of cells.
@@ -97,7 +102,7 @@ impl RawColumn {
 
     /// Bytes of text and bytes held.
     pub fn arena_bytes(&self) -> usize {
-        self.arena.len()
+        self.texts.len() + self.bytes.len()
     }
 }
 

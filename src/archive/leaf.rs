@@ -4,6 +4,8 @@
 //! allocating per row. Rows are hashed in blocks of 256 that are aligned to the row number, so that blocks can be
 //! hashed by several threads and still join into the one tree of RFC 6962.
 
+mod spell;
+
 use std::ops::Range;
 
 use arrow::array::{
@@ -15,6 +17,7 @@ use super::layout::LEAF_BYTES_MAX;
 use super::table_schema::{LeafType, TableSpec};
 use super::tree::{Hash, Tree, node_hash};
 use crate::crypto::{self, MacKey, Secret};
+use spell::{write_date, write_hex, write_instant, write_integer, write_text};
 
 /// Rows per block; a complete block is a subtree of [`BLOCK_LEVEL`] levels.
 pub(crate) const BLOCK_ROWS: u64 = 1 << BLOCK_LEVEL;
@@ -103,6 +106,39 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// Whether all rows hold the same value, and there is one.
+    fn is_same_in_all_rows(&self) -> bool {
+        fn all_same<T: PartialEq>(values: &[T]) -> bool {
+            values.first().is_some_and(|first| values.iter().all(|v| v == first))
+        }
+        fn all_equal<'v, T: PartialEq + ?Sized + 'v>(mut values: impl Iterator<Item = Option<&'v T>>) -> bool {
+            values.next().is_some_and(|first| values.all(|v| v == first))
+        }
+        let (nulls, rows) = match self {
+            Self::Text(a) => (a.null_count(), a.len()),
+            Self::Int(a) => (a.null_count(), a.len()),
+            Self::UInt(a) => (a.null_count(), a.len()),
+            Self::Decimal(a, _) => (a.null_count(), a.len()),
+            Self::Bool(a) => (a.null_count(), a.len()),
+            Self::Date(a) => (a.null_count(), a.len()),
+            Self::Instant(a, _) => (a.null_count(), a.len()),
+            Self::Bytes(a) => (a.null_count(), a.len()),
+        };
+        if nulls > 0 || rows == 0 {
+            return nulls == rows && rows > 0;
+        }
+        match self {
+            Self::Text(a) => all_equal(a.iter()),
+            Self::Int(a) => all_same(a.values()),
+            Self::UInt(a) => all_same(a.values()),
+            Self::Decimal(a, _) => all_same(a.values()),
+            Self::Bool(a) => matches!(a.true_count(), n if n == 0 || n == rows),
+            Self::Date(a) => all_same(a.values()),
+            Self::Instant(a, _) => all_same(a.values()),
+            Self::Bytes(a) => all_equal(a.iter()),
+        }
+    }
+
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
         if self.is_null(row) {
             out.extend_from_slice(b"null");
@@ -148,6 +184,20 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// A column whose values differ within a batch, and what stands before them in every row.
+struct Varying<'a> {
+    before: Vec<u8>,
+    cells: Cells<'a>,
+    /// Position in the batch.
+    index: usize,
+}
+
+/// The rows of one batch, without what is their own.
+struct RowForm<'a> {
+    varying: Vec<Varying<'a>>,
+    after: Vec<u8>,
+}
+
 /// Consecutive rows of one block, hashed.
 enum Piece {
     Leaves(Vec<Hash>),
@@ -174,38 +224,42 @@ impl LeafEncoder {
         Self { head, middle, columns, names, salts: Salts::new(seed, &spec.name) }
     }
 
-    fn cells<'a>(&'a self, batch: &'a RecordBatch) -> Option<Vec<(Cells<'a>, &'a [u8], usize)>> {
-        self.columns
-            .iter()
-            .map(|(index, ty, fragment)| {
-                Cells::of(batch.columns().get(*index)?, *ty).map(|c| (c, fragment.as_slice(), *index))
-            })
-            .collect()
+    /// How the rows of a batch are written: what is the same in all of them stands ready, as most columns of a wide
+    /// table do.
+    fn form<'a>(&self, batch: &'a RecordBatch) -> Option<RowForm<'a>> {
+        let mut varying = Vec::new();
+        let mut before = self.middle.clone();
+        for (index, ty, fragment) in &self.columns {
+            let cells = Cells::of(batch.columns().get(*index)?, *ty)?;
+            before.extend_from_slice(fragment);
+            let start = before.len();
+            // A value without canonical form is left to its row, which tells where it stands.
+            if cells.is_same_in_all_rows() && cells.write(0, &mut before).is_ok() {
+                continue;
+            }
+            before.truncate(start);
+            varying.push(Varying { before: std::mem::take(&mut before), cells, index: *index });
+        }
+        before.extend_from_slice(b"}}");
+        Some(RowForm { varying, after: before })
     }
 
     /// Appends `0x00` and the leaf of one row.
-    fn write_leaf(
-        &self,
-        cells: &[(Cells<'_>, &[u8], usize)],
-        row_index: usize,
-        row: u64,
-        out: &mut Vec<u8>,
-    ) -> Result<(), BadValue> {
+    fn write_leaf(&self, form: &RowForm<'_>, row_index: usize, row: u64, out: &mut Vec<u8>) -> Result<(), BadValue> {
         let start = out.len();
         out.extend_from_slice(&self.head);
         write_integer(out, false, u128::from(row), 0);
         out.extend_from_slice(b"\",\"salt\":\"");
         write_hex(out, &self.salts.of_row(row));
-        out.extend_from_slice(&self.middle);
-        for (cell, fragment, index) in cells {
-            out.extend_from_slice(fragment);
-            cell.write(row_index, out).map_err(|problem| BadValue {
-                column: self.names[*index].clone(),
+        for column in &form.varying {
+            out.extend_from_slice(&column.before);
+            column.cells.write(row_index, out).map_err(|problem| BadValue {
+                column: self.names[column.index].clone(),
                 row,
                 problem,
             })?;
         }
-        out.extend_from_slice(b"}}");
+        out.extend_from_slice(&form.after);
         if out.len() - start - 1 > LEAF_BYTES_MAX {
             return Err(BadValue { column: String::new(), row, problem: "the row is longer than 1 MiB" });
         }
@@ -215,11 +269,11 @@ impl LeafEncoder {
     /// The leaves of a batch, without the leading `0x00`.
     #[cfg(test)]
     pub(crate) fn leaves(&self, batch: &RecordBatch, first_row: u64) -> Result<Vec<Vec<u8>>, BadValue> {
-        let cells = self.cells(batch).ok_or_else(|| self.wrong_columns(first_row))?;
+        let form = self.form(batch).ok_or_else(|| self.wrong_columns(first_row))?;
         (0..batch.num_rows())
             .map(|i| {
                 let mut out = Vec::new();
-                self.write_leaf(&cells, i, first_row + i as u64, &mut out).map(|()| out.split_off(1))
+                self.write_leaf(&form, i, first_row + i as u64, &mut out).map(|()| out.split_off(1))
             })
             .collect()
     }
@@ -238,10 +292,10 @@ impl LeafEncoder {
         meanwhile: impl FnOnce() -> T,
     ) -> Result<T, BadValue> {
         let first_row = tree.size();
-        let cells = self.cells(batch).ok_or_else(|| self.wrong_columns(first_row))?;
+        let form = self.form(batch).ok_or_else(|| self.wrong_columns(first_row))?;
         let ranges = blocks(first_row, batch.num_rows() as u64);
         let share = ranges.len().div_ceil(threads.max(1)).max(1);
-        let hash = |ranges: &[Range<u64>]| self.hash_ranges(&cells, first_row, ranges);
+        let hash = |ranges: &[Range<u64>]| self.hash_ranges(&form, first_row, ranges);
         let (pieces, other) = if ranges.len() < 4 {
             (vec![hash(&ranges)], meanwhile())
         } else {
@@ -263,12 +317,7 @@ impl LeafEncoder {
         Ok(other)
     }
 
-    fn hash_ranges(
-        &self,
-        cells: &[(Cells<'_>, &[u8], usize)],
-        first_row: u64,
-        ranges: &[Range<u64>],
-    ) -> Result<Vec<Piece>, BadValue> {
+    fn hash_ranges(&self, form: &RowForm<'_>, first_row: u64, ranges: &[Range<u64>]) -> Result<Vec<Piece>, BadValue> {
         let mut arena = Vec::new();
         let mut ends = Vec::with_capacity(BLOCK_ROWS as usize);
         let mut pieces = Vec::with_capacity(ranges.len());
@@ -276,7 +325,7 @@ impl LeafEncoder {
             arena.clear();
             ends.clear();
             for row in range.clone() {
-                self.write_leaf(cells, (row - first_row) as usize, row, &mut arena)?;
+                self.write_leaf(form, (row - first_row) as usize, row, &mut arena)?;
                 ends.push(arena.len());
             }
             let mut hashes = hash_many(&arena, &ends);
@@ -319,129 +368,6 @@ fn blocks(first_row: u64, rows: u64) -> Vec<Range<u64>> {
         at = next;
     }
     ranges
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for b in bytes {
-        out.push(HEX[usize::from(b >> 4)]);
-        out.push(HEX[usize::from(b & 15)]);
-    }
-}
-
-/// Decimal digits of `magnitude`, the last `scale` of them after a point, at least one before it; never `-0`.
-fn write_integer(out: &mut Vec<u8>, is_negative: bool, magnitude: u128, scale: u32) {
-    let mut digits = [0_u8; 42];
-    let mut at = digits.len();
-    let mut rest = magnitude;
-    let mut written = 0;
-    while rest > 0 || written <= scale {
-        if written == scale && scale > 0 {
-            at -= 1;
-            digits[at] = b'.';
-        }
-        at -= 1;
-        // 64-bit division is several times faster than 128-bit; nearly all values take this path.
-        let digit = match u64::try_from(rest) {
-            Ok(small) => {
-                rest = u128::from(small / 10);
-                small % 10
-            }
-            Err(_) => {
-                let digit = rest % 10;
-                rest /= 10;
-                digit as u64
-            }
-        };
-        digits[at] = b'0' + digit as u8;
-        written += 1;
-    }
-    if is_negative && magnitude > 0 {
-        at -= 1;
-        digits[at] = b'-';
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
-fn write_padded(out: &mut Vec<u8>, value: u64, width: usize) {
-    let mut digits = [b'0'; 6];
-    let mut rest = value;
-    for d in digits[..width].iter_mut().rev() {
-        *d = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    out.extend_from_slice(&digits[..width]);
-}
-
-/// Days since 1970-01-01 as `YYYY-MM-DD` (proleptic Gregorian calendar, years 1 to 9999).
-fn write_date(out: &mut Vec<u8>, days: i64) -> Result<(), &'static str> {
-    // 0001-01-01 and 9999-12-31 as days since 1970-01-01.
-    if !(-719_162..=2_932_896).contains(&days) {
-        return Err("the date is not within the years 1 to 9999");
-    }
-    // Count in eras of 400 years that begin on 1 March, so that the leap day is the last day of a year.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    write_padded(out, year.unsigned_abs(), 4);
-    out.push(b'-');
-    write_padded(out, month.unsigned_abs(), 2);
-    out.push(b'-');
-    write_padded(out, day.unsigned_abs(), 2);
-    Ok(())
-}
-
-/// Microseconds since the epoch as `YYYY-MM-DDTHH:MM:SS.ffffff`.
-fn write_instant(out: &mut Vec<u8>, micros: i64) -> Result<(), &'static str> {
-    const DAY: i64 = 86_400_000_000;
-    write_date(out, micros.div_euclid(DAY)).map_err(|_| "the instant is not within the years 1 to 9999")?;
-    let rest = micros.rem_euclid(DAY).unsigned_abs();
-    let seconds = rest / 1_000_000;
-    out.push(b'T');
-    write_padded(out, seconds / 3_600, 2);
-    out.push(b':');
-    write_padded(out, seconds / 60 % 60, 2);
-    out.push(b':');
-    write_padded(out, seconds % 60, 2);
-    out.push(b'.');
-    write_padded(out, rest % 1_000_000, 6);
-    Ok(())
-}
-
-/// A JSON string as RFC 8785 writes it: escapes only where JSON demands, short forms where they exist.
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut copied = 0;
-    for (i, b) in bytes.iter().enumerate() {
-        if *b >= 0x20 && *b != b'"' && *b != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[copied..i]);
-        copied = i + 1;
-        match b {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x09 => out.extend_from_slice(b"\\t"),
-            0x0a => out.extend_from_slice(b"\\n"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            0x0d => out.extend_from_slice(b"\\r"),
-            control => {
-                out.extend_from_slice(b"\\u00");
-                write_hex(out, &[*control]);
-            }
-        }
-    }
-    out.extend_from_slice(&bytes[copied..]);
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -613,7 +539,14 @@ mod tests {
             name: "t".into(),
             source_name: "t".into(),
             canonical_version: None,
-            columns: vec![column("b", LeafType::Binary, true), column("a", LeafType::String, true)],
+            columns: vec![
+                column("b", LeafType::Binary, true),
+                column("a", LeafType::String, true),
+                // The same in all rows, in none, and in many that follow each other.
+                column("same", LeafType::String, false),
+                column("nothing", LeafType::Int64, true),
+                column("day", LeafType::Date, false),
+            ],
             key: vec![],
             retention: None,
         };
@@ -626,8 +559,17 @@ mod tests {
             }
             if i % 5 == 0 { a.append_null() } else { a.append_value(format!("v{i}")) }
         }
-        let batch =
-            RecordBatch::try_new(spec.arrow_schema(), vec![Arc::new(b.finish()), Arc::new(a.finish())]).unwrap();
+        let batch = RecordBatch::try_new(
+            spec.arrow_schema(),
+            vec![
+                Arc::new(b.finish()),
+                Arc::new(a.finish()),
+                Arc::new(StringArray::from(vec!["\"same\""; rows])),
+                Arc::new(Int64Array::new_null(rows)),
+                Arc::new(Date32Array::from_iter_values((0..rows).map(|i| (i / 1_000) as i32))),
+            ],
+        )
+        .unwrap();
         (spec, batch)
     }
 
@@ -652,43 +594,5 @@ mod tests {
             prop_assert_eq!(cut_up.root(), plain.root());
             prop_assert_eq!(cut_up.size(), rows as u64);
         }
-
-        /// Dates and instants are spelled as chrono spells them.
-        #[test]
-        fn dates_and_instants(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000_i64) {
-            let mut out = Vec::new();
-            write_instant(&mut out, micros).unwrap();
-            let expected = DateTime::from_timestamp_micros(micros).unwrap().format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
-            prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
-        }
-
-        /// Text is escaped as serde_json escapes it, which follows the same rules.
-        #[test]
-        fn texts(text in "\\PC*|[\\x00-\\x7f]*") {
-            let mut out = Vec::new();
-            write_text(&mut out, &text);
-            prop_assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&text).unwrap());
-        }
-    }
-
-    /// Numbers at their limits.
-    #[test]
-    fn numbers() {
-        let number = |negative, magnitude, scale| {
-            let mut out = Vec::new();
-            write_integer(&mut out, negative, magnitude, scale);
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(number(false, 0, 0), "0");
-        assert_eq!(number(true, 0, 2), "0.00");
-        assert_eq!(number(true, 5, 2), "-0.05");
-        assert_eq!(number(true, u128::from(i64::MIN.unsigned_abs()), 0), "-9223372036854775808");
-        assert_eq!(number(true, i128::MIN.unsigned_abs(), 38), "-1.70141183460469231731687303715884105728");
-        let mut out = Vec::new();
-        assert!(write_date(&mut out, 2_932_897).is_err());
-        assert!(write_date(&mut out, -719_163).is_err());
-        write_date(&mut out, -719_162).unwrap();
-        write_date(&mut out, 2_932_896).unwrap();
-        assert_eq!(out, b"0001-01-019999-12-31");
     }
 }

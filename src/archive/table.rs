@@ -14,6 +14,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
 
 use super::error::Error;
 use super::files::{self, HashingFile, Written};
@@ -145,7 +146,7 @@ impl TableWriter {
     fn open_part(&mut self) -> Result<(), Error> {
         let path = layout::part_path(&self.spec.name, self.parts.len());
         let file = HashingFile::create(&self.root.join(&path))?;
-        let options = ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
+        let options = ArrowWriterOptions::new().with_properties(properties(&self.spec)).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&self.schema), options)
             .map_err(|e| Self::parquet_error(&self.spec.name, e))?;
         self.current = Some((path, writer));
@@ -263,14 +264,15 @@ impl TableWriter {
 }
 
 /// Every setting that shapes the bytes, spelled out.
-fn properties() -> WriterProperties {
+fn properties(spec: &TableSpec) -> WriterProperties {
     let level = ZstdLevel::try_new(3).unwrap_or_default();
-    WriterProperties::builder()
+    let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(CREATED_BY.into())
         .set_compression(Compression::ZSTD(level))
         .set_dictionary_enabled(true)
-        .set_dictionary_page_size_limit(1 << 20)
+        // A column that outgrows this hardly repeats; a larger dictionary takes longer and saves nothing.
+        .set_dictionary_page_size_limit(1 << 18)
         .set_data_page_size_limit(1 << 20)
         .set_data_page_row_count_limit(20_000)
         .set_write_batch_size(1_024)
@@ -281,8 +283,14 @@ fn properties() -> WriterProperties {
         .set_statistics_truncate_length(Some(64))
         .set_column_index_truncate_length(Some(64))
         .set_bloom_filter_enabled(false)
-        .set_key_value_metadata(None)
-        .build()
+        .set_key_value_metadata(None);
+    // A key does not repeat, and neither does what is spelled from it.
+    if let [key] = spec.key.as_slice() {
+        for column in [key.as_str(), "src_key"] {
+            builder = builder.set_column_dictionary_enabled(ColumnPath::from(column), false);
+        }
+    }
+    builder.build()
 }
 
 impl std::fmt::Debug for TableWriter {

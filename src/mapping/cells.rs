@@ -123,9 +123,15 @@ pub(super) fn build(
         Action::Text { source, upper, prefix, redact: keys } => {
             let mut builder = StringBuilder::with_capacity(rows, arena(raw, *source) + prefix.len() * rows);
             let is_plain = !*upper && prefix.is_empty() && keys.is_empty();
+            // Looked for in all texts of the column at once.
+            let has_nul = raw.columns.get(*source).is_some_and(RawColumn::has_nul);
             let mut redacted = 0;
             for row in 0..rows {
-                match text_of(taken(*source, row), &mut scratch.cell, false) {
+                let text = match taken(*source, row) {
+                    RawValue::Text(text) if !has_nul => Ok(Some(text)),
+                    value => text_of(value, &mut scratch.cell, false),
+                };
+                match text {
                     Ok(None) => builder.append_null(),
                     Ok(Some(text)) if is_plain => match known(text, column.vocabulary) {
                         Ok(text) => builder.append_value(text),

@@ -7,7 +7,7 @@ use crate::model::Engine;
 use super::Error;
 use super::conversion::{Kind, MoneyUnit};
 use super::convert::{control_digits, is_money};
-use super::money::{AMOUNT_MAX, EXACT_PLACES, source_factor};
+use super::money::{AMOUNT_MAX, EXACT_PLACES, source_digits, source_factor};
 use super::part::Part;
 use super::plan::money_digits;
 use super::totals::SourceTotals;
@@ -62,8 +62,34 @@ impl ControlQuery {
     }
 }
 
-/// The control statement of a part, in the SQL of its engine.
-pub fn control_sql(part: &Part) -> ControlQuery {
+/// How the source holds the cells of a column, as far as the type of the column tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Signed whole numbers of at most 64 bits.
+    Integer,
+    /// Exact decimals.
+    Decimal,
+    /// Texts, floating point numbers, or nobody knows.
+    Other,
+}
+
+impl Held {
+    /// By the name of the type that the engine gives a selected column.
+    fn of(engine: Engine, type_name: &str) -> Self {
+        match (engine, type_name) {
+            (Engine::Postgres, "int2" | "int4" | "int8") => Self::Integer,
+            (Engine::Postgres, "numeric") => Self::Decimal,
+            // Unsigned ones may be compared with a negative limit as if that were a huge number.
+            (Engine::MySql, "tinyint" | "smallint" | "mediumint" | "int" | "bigint") => Self::Integer,
+            // A cell of SQLite has a type, its column does not.
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The control statement of a part, in the SQL of its engine; `type_of` tells the type of a selected column as
+/// [`crate::source`] names it, which saves the source a detour over text. What it answers does not depend on that.
+pub fn control_sql(part: &Part, type_of: &dyn Fn(&str) -> Option<String>) -> ControlQuery {
     let mut columns = Vec::new();
     let mut inner = Vec::new();
     let mut outer = vec!["COUNT(*)".to_owned()];
@@ -73,29 +99,40 @@ pub fn control_sql(part: &Part) -> ControlQuery {
         let digits = control_digits(*rounding, money_digits(column));
         let alias = format!("c{}", columns.len());
         let cell = part.engine.quoted(name);
-        let amount = match part.engine {
-            Engine::Sqlite => amount_sqlite(&cell, *unit, digits),
-            Engine::MySql => amount_exact(&number_mysql(&cell, *unit), *unit, digits),
-            Engine::Postgres => amount_exact(&number_postgres(&cell, *unit), *unit, digits),
-        };
-        inner.push(format!("{amount} AS {alias}"));
+        let held = Held::of(part.engine, &type_of(name).unwrap_or_default());
         match part.engine {
             Engine::Sqlite => {
+                inner.push(format!("{} AS {alias}", amount_sqlite(&cell, *unit, digits)));
                 outer.push(format!("COALESCE(SUM({alias} / {HALF}), 0)"));
                 outer.push(format!("COALESCE(SUM({alias} % {HALF}), 0)"));
             }
             // Their sums are decimals of any length; the upper half is not needed.
             Engine::MySql | Engine::Postgres => {
+                inner.push(format!("{} AS {alias}", number_exact(part.engine, &cell, held, *unit)));
                 outer.push("0".into());
-                outer.push(format!("COALESCE(SUM({alias}), 0)"));
+                outer.push(sum_exact(&alias, held, *unit, digits));
             }
         }
         columns.push(ControlColumn { name: name.clone(), digits });
     }
     let inner = if inner.is_empty() { "1 AS one".to_owned() } else { inner.join(",\n  ") };
-    let sql =
-        format!("SELECT {} FROM (SELECT {inner}\nFROM (\n{}\n) AS part) AS amounts", outer.join(", "), part.select);
+    let sql = format!(
+        "SELECT {} FROM (SELECT {inner}\nFROM (\n{}\n) AS part{}) AS amounts",
+        outer.join(", "),
+        part.select,
+        once(part.engine)
+    );
     ControlQuery { sql, values: part.values.clone(), columns, dataset: part.dataset.name }
+}
+
+/// Keeps the planner from writing an inner expression into the outer statement once for every use there.
+fn once(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "\nLIMIT -1",
+        Engine::Postgres => "\nOFFSET 0",
+        // It would put all rows aside first, which costs more.
+        Engine::MySql => "",
+    }
 }
 
 /// One amount as an integer in units of `digits` digits. NULL, bytes and amounts beyond the limit count 0, exactly as
@@ -118,11 +155,30 @@ fn amount_sqlite(cell: &str, unit: MoneyUnit, digits: u32) -> String {
     )
 }
 
-/// The same from a number that already is an exact decimal; both engines round it half away from zero.
-fn amount_exact(number: &str, unit: MoneyUnit, digits: u32) -> String {
+/// The sum of numbers that already are exact, in units of `digits` digits, with the same rules. Both engines round
+/// decimals half away from zero; rounded to the unit first, a decimal needs no multiplication of its own.
+fn sum_exact(number: &str, held: Held, unit: MoneyUnit, digits: u32) -> String {
     let factor = source_factor(unit, digits);
+    let places = source_digits(unit, digits);
     let limit = AMOUNT_MAX / factor;
-    format!("CASE WHEN {number} BETWEEN -{limit} AND {limit} THEN ROUND({number} * {factor}, 0) ELSE 0 END")
+    let amount = match held {
+        // The absolute value of the smallest integer does not exist.
+        Held::Integer => format!("CASE WHEN {number} BETWEEN -{limit} AND {limit} THEN {number} ELSE 0 END"),
+        Held::Decimal | Held::Other => {
+            format!("CASE WHEN ABS({number}) <= {limit} THEN ROUND({number}, {places}) ELSE 0 END")
+        }
+    };
+    // A decimal factor: a sum of small integers is an integer, and their product could leave 64 bits.
+    format!("COALESCE(ROUND(SUM({amount}) * {factor}.0, 0), 0)")
+}
+
+/// A cell as an exact number; of a text, the number it begins with.
+fn number_exact(engine: Engine, cell: &str, held: Held, unit: MoneyUnit) -> String {
+    match (engine, held) {
+        (Engine::Postgres, Held::Integer | Held::Decimal) | (_, Held::Integer) => cell.to_owned(),
+        (Engine::Postgres, Held::Other) => number_postgres(cell, unit),
+        _ => number_mysql(cell, unit),
+    }
 }
 
 /// A cell as a decimal of twelve places; of a text, the number it begins with.

@@ -45,6 +45,11 @@ impl Money {
                     return Err(Reason::NotANumber);
                 }
                 self.from_float += 1;
+                if let Some(units) = exact_units(x, source_digits(self.unit, self.digits))
+                    && self.unit != MoneyUnit::YuanInt
+                {
+                    return bounded(units.into(), false).map(Some);
+                }
                 scratch.clear();
                 // The shortest text that reads back as the same number: what a person would have written.
                 let _ = write!(scratch, "{x}");
@@ -77,6 +82,16 @@ impl Money {
     }
 }
 
+/// A floating point number in units of 10^-scale, if its shortest text is a decimal of that many places.
+///
+/// Decimals of at most fifteen digits stand for different numbers. So the quotient that is this number again is what
+/// the shortest text says, and the text need not be made.
+fn exact_units(x: f64, scale: u32) -> Option<i64> {
+    let factor = 10_i64.checked_pow(scale)? as f64;
+    let units = (x * factor).round();
+    (units.abs() < 1e15 && units / factor == x).then_some(units as i64)
+}
+
 fn bounded(value: i128, had_rest: bool) -> Result<i64, Reason> {
     let too_large = value.abs() > AMOUNT_MAX || (value.abs() == AMOUNT_MAX && had_rest);
     if too_large { Err(Reason::NumberOutOfRange) } else { i64::try_from(value).map_err(|_| Reason::NumberOutOfRange) }
@@ -87,7 +102,8 @@ pub(super) fn source_factor(unit: MoneyUnit, digits: u32) -> i128 {
     10_i128.pow(source_digits(unit, digits))
 }
 
-fn source_digits(unit: MoneyUnit, digits: u32) -> u32 {
+/// Digits after the point of the source column that make one unit of the given precision.
+pub(super) fn source_digits(unit: MoneyUnit, digits: u32) -> u32 {
     if unit.is_major() { digits } else { digits.saturating_sub(2) }
 }
 
@@ -268,6 +284,28 @@ mod tests {
                     prop_assert!(false, "exact amounts are converted: {}", text);
                 }
             }
+        }
+
+        /// Floating point numbers are read as their shortest texts are.
+        #[test]
+        fn numbers_and_their_texts(
+            x in prop_oneof![
+                any::<f64>(),
+                (any::<i64>(), 0_i32..19).prop_map(|(n, places)| n as f64 / 10_f64.powi(places)),
+                (-100_000_000_i64..100_000_000, 0_i32..6).prop_map(|(n, places)| n as f64 / 10_f64.powi(places)),
+            ],
+            unit in prop::sample::select(vec![MoneyUnit::Yuan, MoneyUnit::Fen, MoneyUnit::YuanInt]),
+            rounding in prop::sample::select(vec![Rounding::Exact, Rounding::Floor, Rounding::HalfEven]),
+            digits in prop::sample::select(vec![2_u32, 6]),
+        ) {
+            prop_assume!(x.is_finite());
+            let read = |value: RawValue<'_>| {
+                let mut money = Money::new(unit, rounding, digits);
+                let value = money.cell(value, &mut String::new());
+                (value, money.rounded)
+            };
+            let text = x.to_string();
+            prop_assert_eq!(read(RawValue::Real(x)), read(RawValue::Text(&text)), "{}", text);
         }
 
         /// No text makes the number readers panic.

@@ -52,7 +52,7 @@ fn read(schema_sql: &str, sql: &str, values: &[String]) -> (Vec<String>, RawBatc
 }
 
 fn source_totals(schema_sql: &str, part: &Part) -> SourceTotals {
-    let query = control_sql(part);
+    let query = control_sql(part, &|_| None);
     let (_, batch) = read(schema_sql, &query.sql, &query.values);
     let row: Vec<Option<String>> = batch
         .columns

@@ -1,4 +1,4 @@
-//! Dates and times of sources: strict parsing, zones with an hourly cache, zero sentinels.
+//! Dates and times of sources: strict parsing, zones that remember the days they met, zero sentinels.
 
 use chrono::{DateTime, Datelike as _, MappedLocalTime, NaiveDate, NaiveDateTime, Offset as _, TimeZone as _};
 use chrono_tz::Tz;
@@ -55,6 +55,37 @@ pub(super) fn is_zero_sentinel(text: &str) -> bool {
 
 /// Reads `YYYY-MM-DD[( |T)HH:MM[:SS[.fraction]][offset]]`; with `loose` also `2026/3/1` (as spreadsheets write it).
 pub(super) fn parse_civil(text: &str, loose: bool) -> Result<Civil, Reason> {
+    match plain_civil(text) {
+        Some(civil) => Ok(civil),
+        None => any_civil(text, loose),
+    }
+}
+
+/// The form that nearly all times have, `YYYY-MM-DD HH:MM:SS`; `None` for everything else.
+fn plain_civil(text: &str) -> Option<Civil> {
+    let b: &[u8; 19] = text.as_bytes().try_into().ok()?;
+    if [b[4], b[7], b[10], b[13], b[16]] != *b"-- ::" {
+        return None;
+    }
+    let two = |at: usize| {
+        let (tens, ones) = (b[at].wrapping_sub(b'0'), b[at + 1].wrapping_sub(b'0'));
+        (tens <= 9 && ones <= 9).then_some(u32::from(tens) * 10 + u32::from(ones))
+    };
+    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    Some(Civil {
+        days: days(two(0)? * 100 + two(2)?, two(5)?, two(8)?).ok()?,
+        second: i64::from(hour * 3600 + minute * 60 + second),
+        micros: 0,
+        truncated: false,
+        has_time: true,
+        offset: None,
+    })
+}
+
+fn any_civil(text: &str, loose: bool) -> Result<Civil, Reason> {
     let mut cursor = Cursor { bytes: text.as_bytes() };
     let year = cursor.digits(4, 4)?;
     let separator = cursor.take().ok_or(Reason::NotADate)?;
@@ -267,47 +298,80 @@ pub(super) fn instant(seconds: i64, micros: i64) -> Result<i64, Reason> {
     Ok(seconds * 1_000_000 + micros)
 }
 
-const SLOTS: usize = 64;
+/// Days whose offsets are remembered: eleven years without two days sharing a place.
+const DAYS_KNOWN: usize = 4_096;
 
-/// A zone that remembers the offsets of the hours it met: rows come in order of time, so most lookups hit.
+/// What is known about a day.
+#[derive(Debug, Clone, Copy)]
+struct KnownDay {
+    /// Days since 1970-01-01.
+    day: i32,
+    /// Seconds, or [`VARIES`].
+    offset: i32,
+}
+
+/// The offset changes during the day. As a day, one that does not exist.
+const VARIES: i32 = i32::MIN;
+
+/// The offsets of days by one of the two clocks, UTC or local.
+#[derive(Debug, Clone)]
+struct Offsets(Vec<KnownDay>);
+
+impl Offsets {
+    fn new() -> Self {
+        Self(vec![KnownDay { day: VARIES, offset: VARIES }; DAYS_KNOWN])
+    }
+
+    /// The offset at a second, which `at` would look up.
+    fn get(&mut self, second: i64, at: impl Fn(i64) -> Result<i32, Reason>) -> Result<i64, Reason> {
+        let day = i32::try_from(second.div_euclid(DAY_SECONDS)).map_err(|_| Reason::TimeOutOfRange)?;
+        let place = usize::try_from(day.rem_euclid(DAYS_KNOWN as i32)).unwrap_or_default();
+        let offset = match self.0.get(place) {
+            Some(known) if known.day == day => known.offset,
+            _ => {
+                let offset = of_whole_day(day, &at).unwrap_or(VARIES);
+                if let Some(known) = self.0.get_mut(place) {
+                    *known = KnownDay { day, offset };
+                }
+                offset
+            }
+        };
+        if offset == VARIES { at(second).map(i64::from) } else { Ok(i64::from(offset)) }
+    }
+}
+
+/// The offset of a day if it is the same at its start, at every full hour and at its end: no zone ever changed its
+/// clocks and changed them back within an hour.
+fn of_whole_day(day: i32, at: &impl Fn(i64) -> Result<i32, Reason>) -> Option<i32> {
+    let start = i64::from(day) * DAY_SECONDS;
+    let offset = at(start).ok()?;
+    let is_same = |second: i64| at(second).is_ok_and(|o| o == offset);
+    (is_same(start + DAY_SECONDS - 1) && (1..24).all(|hour| is_same(start + hour * 3600))).then_some(offset)
+}
+
+/// A zone that remembers the offsets of the days it met, so that a look into the zone's rules is rare.
 #[derive(Debug, Clone)]
 pub(super) struct ZoneClock {
     zone: Tz,
-    utc: [Option<(i64, i64)>; SLOTS],
-    local: [Option<(i64, i64)>; SLOTS],
+    utc: Offsets,
+    local: Offsets,
 }
 
 impl ZoneClock {
     pub(super) fn new(zone: Tz) -> Self {
-        Self { zone, utc: [None; SLOTS], local: [None; SLOTS] }
+        Self { zone, utc: Offsets::new(), local: Offsets::new() }
     }
 
     /// Days since 1970-01-01 on the zone's calendar at an instant; `None` outside the calendar.
     pub(super) fn day_of(&mut self, instant_micros: i64) -> Option<i32> {
         let seconds = instant_micros.div_euclid(1_000_000);
-        let local = seconds.checked_add(self.offset(seconds)?)?;
-        i32::try_from(local.div_euclid(DAY_SECONDS)).ok()
-    }
-
-    fn offset(&mut self, seconds: i64) -> Option<i64> {
-        let hour = seconds.div_euclid(3600);
-        let slot = slot(hour);
-        if let Some((h, offset)) = self.utc[slot]
-            && h == hour
-        {
-            return Some(offset);
-        }
-        let at = |s: i64| -> Option<i64> {
-            Some(i64::from(self.zone.offset_from_utc_datetime(&naive(s)?).fix().local_minus_utc()))
+        let zone = self.zone;
+        let at = |second: i64| {
+            let at = naive(second).ok_or(Reason::TimeOutOfRange)?;
+            Ok(zone.offset_from_utc_datetime(&at).fix().local_minus_utc())
         };
-        // Remembered only when the whole hour has one offset.
-        if let (Some(first), Some(last)) = (at(hour * 3600), at(hour * 3600 + 3599))
-            && first == last
-        {
-            self.utc[slot] = Some((hour, first));
-            return Some(first);
-        }
-        at(seconds)
+        let local = seconds.checked_add(self.utc.get(seconds, at).ok()?)?;
+        i32::try_from(local.div_euclid(DAY_SECONDS)).ok()
     }
 
     /// Seconds since 1970-01-01T00:00:00Z of a local time.
@@ -315,32 +379,17 @@ impl ZoneClock {
         if !(SECONDS_MIN..=SECONDS_MAX).contains(&local_seconds) {
             return Err(Reason::TimeOutOfRange);
         }
-        let hour = local_seconds.div_euclid(3600);
-        let slot = slot(hour);
-        if let Some((h, offset)) = self.local[slot]
-            && h == hour
-        {
-            return Ok(local_seconds - offset);
-        }
-        let at = |s: i64| -> Result<i64, Reason> {
-            match self.zone.offset_from_local_datetime(&naive(s).ok_or(Reason::TimeOutOfRange)?) {
-                MappedLocalTime::Single(offset) => Ok(i64::from(offset.fix().local_minus_utc())),
+        let zone = self.zone;
+        let at = |second: i64| {
+            let at = naive(second).ok_or(Reason::TimeOutOfRange)?;
+            match zone.offset_from_local_datetime(&at) {
+                MappedLocalTime::Single(offset) => Ok(offset.fix().local_minus_utc()),
                 MappedLocalTime::Ambiguous(..) => Err(Reason::AmbiguousLocalTime),
                 MappedLocalTime::None => Err(Reason::NoSuchLocalTime),
             }
         };
-        if let (Ok(first), Ok(last)) = (at(hour * 3600), at(hour * 3600 + 3599))
-            && first == last
-        {
-            self.local[slot] = Some((hour, first));
-            return Ok(local_seconds - first);
-        }
-        Ok(local_seconds - at(local_seconds)?)
+        Ok(local_seconds - self.local.get(local_seconds, at)?)
     }
-}
-
-fn slot(hour: i64) -> usize {
-    usize::try_from(hour.rem_euclid(SLOTS as i64)).unwrap_or_default()
 }
 
 fn naive(seconds: i64) -> Option<NaiveDateTime> {
@@ -450,7 +499,9 @@ mod tests {
         fn cache_agrees_with_the_zone(seconds in -2_000_000_000_i64..4_000_000_000, zone in prop::sample::select(vec![
             chrono_tz::Asia::Shanghai, chrono_tz::Australia::Lord_Howe, chrono_tz::Europe::London, chrono_tz::Africa::Monrovia])) {
             let mut clock = ZoneClock::new(zone);
-            for s in [seconds, seconds + 1800, seconds + 3600, seconds] {
+            // The last two days share a place with the first.
+            let cycle = DAYS_KNOWN as i64 * DAY_SECONDS;
+            for s in [seconds, seconds + 1800, seconds + 3600, seconds + 40_000, seconds + cycle, seconds] {
                 let local = DateTime::<Utc>::from_timestamp(s, 0).expect("in range").with_timezone(&zone).naive_local();
                 let expected = local.date().num_days_from_ce() - CE_DAYS_1970;
                 prop_assert_eq!(clock.day_of(s * 1_000_000), Some(expected));
@@ -461,6 +512,14 @@ mod tests {
                     MappedLocalTime::None => prop_assert!(false, "a time that exists"),
                 }
             }
+        }
+
+        /// The short way of plain times says what the long one says.
+        #[test]
+        fn plain_times(text in "[0-2][0-9]{3}[-/][01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-6][0-9][:.][0-6][0-9x]") {
+            prop_assert_eq!(parse_civil(&text, false), any_civil(&text, false));
+            let day = text.replace(['/', 'T', '.', 'x'], "-");
+            prop_assert_eq!(parse_civil(&day, true), any_civil(&day, true));
         }
 
         /// No text makes the parsers panic.

@@ -5,7 +5,7 @@
 //! not. Rows of the archive carry no direct identifiers, so `contains_pi` is false here; copies that still do belong
 //! into the register of the same name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::{Array, Date32Array, RecordBatch, StringArray};
 use chrono::{Datelike as _, NaiveDate};
@@ -60,26 +60,14 @@ impl Inventory {
         }
         let Some(days) = anchor_days(dataset, batch) else { return };
         let merchants = texts(batch, "merchant_ref");
-        // Rows come roughly in time order: the month is worked out once per run of equal days, and the shared map is
-        // touched once per batch and month.
-        let mut batch_counts: BTreeMap<(Option<&str>, NaiveDate), i64> = BTreeMap::new();
-        let mut last: Option<(i32, NaiveDate)> = None;
-        for i in 0..batch.num_rows() {
-            if days.is_null(i) {
-                continue;
-            }
-            let day = days.value(i);
-            let month = match last {
-                Some((d, month)) if d == day => month,
-                _ => match month_of(day) {
-                    Some(month) => month,
-                    None => continue,
-                },
-            };
-            last = Some((day, month));
-            *batch_counts.entry((merchants.as_ref().and_then(|m| m[i]), month)).or_default() += 1;
+        // A batch has few days and fewer merchants: months are worked out once for each, and the shared map, whose
+        // order counts, is touched as rarely.
+        let mut batch_counts: HashMap<(Option<&str>, i32), i64> = HashMap::new();
+        for i in (0..batch.num_rows()).filter(|i| days.is_valid(*i)) {
+            *batch_counts.entry((merchants.as_ref().and_then(|m| m[i]), days.value(i))).or_default() += 1;
         }
-        for ((merchant, month), n) in batch_counts {
+        for ((merchant, day), n) in batch_counts {
+            let Some(month) = month_of(day) else { continue };
             let partition = (merchant.unwrap_or_default().to_owned(), dataset.retention.to_owned(), month);
             *self.counts.entry(partition).or_default() += n;
         }

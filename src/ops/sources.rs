@@ -9,7 +9,7 @@ use crate::crypto::{self, Secret};
 use crate::fsio;
 use crate::mapping::{Mapping, Part, preset};
 use crate::model::{Engine, Lang};
-use crate::source::database::Location;
+use crate::source::database::{Location, SourceColumn};
 use crate::source::{self, Address, RowSource};
 
 const MAPPING_BYTES_MAX: u64 = 16 << 20;
@@ -116,22 +116,34 @@ pub(super) fn parts_of<'t>(part: &Part, tables: impl Iterator<Item = &'t str>) -
     Ok(names.into_iter().map(|name| part.for_table(name)).collect())
 }
 
-/// The names of the columns a SELECT of a mapping returns.
+/// The columns a SELECT of a mapping returns.
 ///
 /// # Errors
 /// [`Error::Select`] with what the engine says about it.
+pub(super) async fn columns(
+    source: &mut dyn RowSource,
+    dataset: &str,
+    table: &str,
+    sql: &str,
+) -> Result<Vec<SourceColumn>, Error> {
+    source.columns(sql).await.map_err(|source| Error::Select {
+        dataset: dataset.into(),
+        table: table.into(),
+        source: Box::new(source),
+    })
+}
+
+/// Only their names.
+///
+/// # Errors
+/// As [`columns`].
 pub(super) async fn header(
     source: &mut dyn RowSource,
     dataset: &str,
     table: &str,
     sql: &str,
 ) -> Result<Vec<String>, Error> {
-    let columns = source.columns(sql).await.map_err(|source| Error::Select {
-        dataset: dataset.into(),
-        table: table.into(),
-        source: Box::new(source),
-    })?;
-    Ok(columns.into_iter().map(|c| c.name).collect())
+    Ok(columns(source, dataset, table, sql).await?.into_iter().map(|c| c.name).collect())
 }
 
 /// Rows of people cross the network in the clear: nothing the archive could show, so it is told.

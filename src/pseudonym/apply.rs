@@ -143,10 +143,10 @@ impl Pseudonymiser {
             TokenKind::Staff => &mut self.staff,
             TokenKind::Customer => &mut self.customer,
         };
-        if cache.0.len() >= CACHE_MAX && !cache.0.contains_key(value) {
-            cache.clear();
-        }
         if !cache.0.contains_key(value) {
+            if cache.0.len() >= CACHE_MAX {
+                cache.clear();
+            }
             cache.0.insert(value.to_owned(), self.keys.token(kind, value));
         }
         cache.0.get(value).map_or("", String::as_str)
@@ -275,6 +275,15 @@ fn push_json(out: &mut String, value: Option<&str>) {
     }
     let Some(value) = value else { return out.push_str("null") };
     out.push('"');
+    if value.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
+        push_escaped(out, value);
+    } else {
+        out.push_str(value);
+    }
+    out.push('"');
+}
+
+fn push_escaped(out: &mut String, value: &str) {
     for c in value.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -288,7 +297,6 @@ fn push_json(out: &mut String, value: Option<&str>) {
             c => out.push(c),
         }
     }
-    out.push('"');
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 use zeroize::Zeroize;
 
 use super::Error;
@@ -18,6 +18,9 @@ use crate::schema;
 const CHARS_MIN: usize = 6;
 /// Longest identifier that is searched for, in bytes.
 const BYTES_MAX: usize = 256;
+
+/// Identifiers of so many bytes together are searched for with a table of all transitions.
+const DFA_BYTES_MAX: usize = 16 << 10;
 
 /// What an identifier is; decides where it is searched for and at which boundaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,8 +173,14 @@ impl StaffMatcherBuilder {
         let patterns =
             self.patterns.iter().map(|(value, kind)| Pattern { kind: *kind, boundary: boundary(value, *kind) });
         let patterns: Vec<Pattern> = patterns.collect();
+        let bytes: usize = self.patterns.keys().map(String::len).sum();
         let automaton = AhoCorasickBuilder::new()
             .match_kind(MatchKind::Standard)
+            // Texts of merchants are full of digits, and so are identifiers: looking for a rare byte first would stop
+            // everywhere.
+            .prefilter(false)
+            // The fastest form takes some hundred bytes for each byte of a pattern.
+            .kind((bytes <= DFA_BYTES_MAX).then_some(AhoCorasickKind::DFA))
             .ascii_case_insensitive(true)
             .build(self.patterns.keys())
             .map_err(|_| Error::TooManyIdentifiers)?;
@@ -219,6 +228,12 @@ impl StaffMatcher {
     /// Whether the text holds an identifier; names count only in free text.
     pub fn is_hit(&self, text: &str, is_free_text: bool) -> bool {
         self.hits(text.as_bytes(), is_free_text).next().is_some()
+    }
+
+    /// Whether any identifier stands anywhere in these bytes, whatever stands beside it: never false where one of
+    /// the texts that lie in them holds a hit.
+    pub fn may_hold(&self, bytes: &[u8]) -> bool {
+        !self.patterns.is_empty() && self.automaton.is_match(bytes)
     }
 
     /// All hits, overlapping ones included.
@@ -333,6 +348,7 @@ mod tests {
             ("", true, false),
         ] {
             assert_eq!(m.is_hit(text, free), expected, "{text}");
+            assert!(!expected || m.may_hold(format!("1{text}a").as_bytes()), "{text}");
         }
         assert!(!format!("{m:?}").to_lowercase().contains("zhang"));
     }

@@ -99,6 +99,8 @@ pub struct Bill {
     pub rejected_count: u64,
     /// The first of them.
     pub rejected: Vec<Rejected>,
+    /// Whether any row names who caused it.
+    pub has_applicants: bool,
     /// Merchant numbers in the rows.
     pub merchant_count: u64,
     /// Rows whose time lies outside the bill's days.
@@ -213,6 +215,7 @@ struct FirstReading {
     fingerprint: u64,
     /// By the wall clock, and by UnionPay's days: about 23:00, with half an hour's play on either side.
     days: [Days; 4],
+    has_applicants: bool,
     merchants: BTreeSet<String>,
     latest_merchant: String,
 }
@@ -246,6 +249,7 @@ impl FirstReading {
             }
         }
         self.sums.add(line);
+        self.has_applicants |= line.applicant.is_some();
         self.fingerprint = self.fingerprint.wrapping_add(line.fingerprint());
         if let Some(at) = line.occurred {
             self.days.iter_mut().zip(EARLY).for_each(|(days, early)| days.add(at, early));
@@ -326,6 +330,7 @@ impl FirstReading {
             is_bill_on_derived: given.bill_on.is_none() && period.is_none() && bill_on.is_some(),
             is_resaved,
             is_partial,
+            has_applicants: self.has_applicants,
             rows: self.sums.rows,
             rejected_count: self.rejected_count,
             rejected: self.rejected,

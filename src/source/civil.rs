@@ -1,8 +1,9 @@
 //! Dates and times as the texts that mappings read: `2026-03-01`, `08:00:00`, `08:00:00.123`.
 
-use chrono::{Datelike as _, Days, NaiveDate};
+use chrono::{Datelike as _, NaiveDate};
 
 const MICROS_A_SECOND: u64 = 1_000_000;
+const DAYS_1970_TO_2000: i64 = 10_957;
 
 /// Appends `2026-03-01`; zero months and days, which MySQL may hold, are written as they are.
 pub(super) fn push_date(out: &mut String, year: u32, month: u32, day: u32) {
@@ -18,10 +19,8 @@ pub(super) fn push_date(out: &mut String, year: u32, month: u32, day: u32) {
 /// Years before the common era are written as PostgreSQL writes them, with ` BC` behind; no conversion reads that, so
 /// such rows are set aside rather than misread.
 pub(super) fn push_day(out: &mut String, days_after_2000: i64) -> bool {
-    let Some(epoch) = NaiveDate::from_ymd_opt(2000, 1, 1) else { return false };
-    let days = Days::new(days_after_2000.unsigned_abs());
-    let day = if days_after_2000 < 0 { epoch.checked_sub_days(days) } else { epoch.checked_add_days(days) };
-    let Some(day) = day else { return false };
+    let day = days_after_2000.checked_add(DAYS_1970_TO_2000).and_then(|days| i32::try_from(days).ok());
+    let Some(day) = day.and_then(NaiveDate::from_epoch_days) else { return false };
     match u32::try_from(day.year()) {
         Ok(year) if year > 0 => push_date(out, year, day.month(), day.day()),
         _ => {
@@ -59,6 +58,15 @@ pub(super) fn push_clock(out: &mut String, hours: u32, minutes: u32, seconds: u3
 }
 
 fn push_padded(out: &mut String, value: u32, width: u32) {
+    let two = |value: u32| [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8].map(char::from);
+    match width {
+        2 if value < 100 => return out.extend(two(value)),
+        4 if value < 10_000 => {
+            out.extend(two(value / 100));
+            return out.extend(two(value));
+        }
+        _ => {}
+    }
     let mut power = 10_u32.pow(width - 1);
     while value / power >= 10 {
         match power.checked_mul(10) {

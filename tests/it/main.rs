@@ -6,6 +6,7 @@ mod authoring;
 mod bag;
 mod bills;
 mod commands;
+mod control;
 mod engines;
 mod estates;
 mod golden;

@@ -1,9 +1,13 @@
 //! The leak gate: the finished files are read back and scanned before anything is signed.
 
+mod pages;
+
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::super::{Env, Error};
@@ -13,8 +17,10 @@ use crate::fsio;
 use crate::progress::Stage;
 use crate::pseudonym::{LeakHit, StaffMatcher, scan_batch};
 use crate::schema::Class;
+use pages::{Stop, suspects};
 
-/// Scans every column of texts or bytes of every finished table, raw ones included.
+/// Scans every column of texts or bytes of every finished table, raw ones included. All their pages are looked
+/// through; the columns in which something may stand are decoded and judged text by text.
 ///
 /// # Errors
 /// [`Error::Leak`] on a hit that no exception of the case covers; the places are listed in a local file of mode 0600.
@@ -32,11 +38,21 @@ pub(super) fn scan(
         task.label(&table.name);
         let is_free_text = |column: &str| table.class_of(column) == Some(Class::FreeText.name());
         for part in &table.parts {
-            for batch in decoded(part)? {
+            let mut after_group = |rows| {
+                task.advance(rows);
+                Ok(env.cancel.check()?)
+            };
+            let suspects = match suspects(part, &|bytes| matcher.may_hold(bytes), &mut after_group) {
+                Ok(suspects) => suspects,
+                Err(Stop::Asked(error)) => return Err(error),
+                Err(Stop::Unreadable) => return Err(unreadable(part)),
+            };
+            if suspects.is_empty() {
+                continue;
+            }
+            for batch in decoded(part, suspects)? {
                 env.cancel.check()?;
-                let batch = batch?;
-                hits.extend(scan_batch(matcher, &table.name, &is_free_text, &batch));
-                task.advance(batch.num_rows() as u64);
+                hits.extend(scan_batch(matcher, &table.name, &is_free_text, &batch?));
             }
         }
     }
@@ -61,12 +77,18 @@ pub(super) fn refuse(env: &Env, leaks: &[LeakHit], list: &Path) -> Error {
 
 type Batches = Box<dyn Iterator<Item = Result<arrow::array::RecordBatch, Error>>>;
 
-fn decoded(part: &PathBuf) -> Result<Batches, Error> {
+fn unreadable(part: &Path) -> Error {
+    Error::Worker { doing: if part.exists() { "reading back a table" } else { "finding a table" } }
+}
+
+/// The columns at these positions, decoded.
+fn decoded(part: &PathBuf, columns: BTreeSet<usize>) -> Result<Batches, Error> {
     let file = File::open(part).map_err(|e| fsio::Error::io("open", part, e))?;
-    let unreadable =
-        |part: &Path| Error::Worker { doing: if part.exists() { "reading back a table" } else { "finding a table" } };
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|b| b.with_batch_size(8_192).build())
+        .and_then(|b| {
+            let mask = ProjectionMask::leaves(b.parquet_schema(), columns);
+            b.with_projection(mask).with_batch_size(8_192).build()
+        })
         .map_err(|_| unreadable(part))?;
     let part = part.clone();
     Ok(Box::new(reader.map(move |batch| batch.map_err(|_| unreadable(&part)))))

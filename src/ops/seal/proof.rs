@@ -17,7 +17,7 @@ use super::raw::{self, Entry, RawControl, RawPlan};
 use crate::config::case::SourceLocation;
 use crate::crypto;
 use crate::mapping::{Part, SourceTotals, control_sql};
-use crate::ops::{Env, Error};
+use crate::ops::{Env, Error, sources};
 use crate::progress::Stage;
 use crate::pseudonym::Keys;
 use crate::source::database::{Select, SourceDescription, TableInfo};
@@ -114,7 +114,9 @@ pub(super) async fn ask(
         };
         env.cancel.check()?;
         task.label(part.dataset.name);
-        let control = control_sql(part);
+        let columns = sources::columns(source.as_mut(), part.dataset.name, &part.table, &part.sql).await?;
+        let type_of = |name: &str| columns.iter().find(|c| c.name == name).map(|c| c.type_name.clone());
+        let control = control_sql(part, &type_of);
         let answer = source.first_row(Select { sql: &control.sql, values: &control.values }).await?;
         let totals = control.totals(&answer)?;
         facts.insert(

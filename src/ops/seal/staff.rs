@@ -14,7 +14,8 @@ use crate::ops::{Env, Error, sources};
 use crate::progress::Stage;
 use crate::pseudonym::{IdentifierKind, Keys, StaffMatcher, StaffMatcherBuilder};
 use crate::rows::{RawBatch, RawValue};
-use crate::schema::{self, Class, Dataset, Raised, Whose};
+use crate::schema::{self, Class, Column, Dataset, Raised, Whose};
+use crate::source::bills::Bill;
 use crate::source::database::Select;
 use crate::source::{RowSource, canonical_files, register};
 
@@ -76,7 +77,13 @@ pub(in crate::ops) async fn identifiers(
                     }
                 }
                 Feed::BillLines(index) => {
-                    if let Some(bill) = plan.bills.get(*index) {
+                    // Millions of lines are not read once more for a column that none of them has.
+                    let is_named = |bill: &Bill, column: &Column| match raised.class_of(column) {
+                        Class::StaffId | Class::PerRow(_) => column.name != "applicant_ref" || bill.has_applicants,
+                        _ => false,
+                    };
+                    let bill = plan.bills.get(*index);
+                    if let Some(bill) = bill.filter(|bill| dataset.columns.iter().any(|c| is_named(bill, c))) {
                         bill.lines::<Error>(&mut |rows| {
                             env.cancel.check()?;
                             cells(dataset, &raised, &rows.header, &rows.batch, &mut builder);

@@ -37,6 +37,9 @@ fn rows(bill: &Bill) -> Rows {
         Ok(())
     });
     assert_eq!(count.unwrap(), bill.rows);
+    let is_named = |row: &BTreeMap<String, String>| row.contains_key("applicant_ref");
+    // A copy has no lines, but its lines would have named the same people.
+    assert!(bill.repeats.is_some() || bill.has_applicants == rows.iter().any(is_named), "{}", bill.file);
     rows
 }
 

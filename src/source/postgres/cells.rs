@@ -11,6 +11,8 @@ use crate::rows::{RawColumn, RawValue};
 use crate::source::civil::{push_day, push_time};
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
+/// What [`push_day`] writes behind a year before the common era.
+const ERA: &str = " BC";
 
 /// How the bytes of a column are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,17 +162,38 @@ fn timestamp(micros: i64, out: &mut String) -> bool {
         i64::MAX => out.push_str("infinity"),
         i64::MIN => out.push_str("-infinity"),
         micros => {
-            let mut day = String::new();
-            push_day(&mut day, micros.div_euclid(MICROS_A_DAY));
-            let (day, era) = day.split_once(' ').unwrap_or((&day, ""));
-            out.push_str(day);
+            push_day(out, micros.div_euclid(MICROS_A_DAY));
+            // The era stands behind the time, not behind the day.
+            let is_before = out.ends_with(ERA);
+            if is_before {
+                out.truncate(out.len() - ERA.len());
+            }
             out.push(' ');
             push_time(out, u64::try_from(micros.rem_euclid(MICROS_A_DAY)).unwrap_or(0));
-            out.push_str(era);
-            return era.is_empty();
+            if is_before {
+                out.push_str(ERA.trim_start());
+            }
+            return !is_before;
         }
     }
     false
+}
+
+/// A group of up to four digits, with its leading zeros or without.
+fn push_group(out: &mut String, group: u16, is_padded: bool) {
+    if group > 9_999 {
+        // No server sends that; it is written as the number it is.
+        let _ = write!(out, "{group}");
+        return;
+    }
+    let mut is_shown = is_padded;
+    for power in [1_000, 100, 10, 1] {
+        let digit = group / power % 10;
+        is_shown |= digit > 0 || power == 1;
+        if is_shown {
+            out.push(char::from(b'0' + digit as u8));
+        }
+    }
 }
 
 /// A number in groups of four digits: count, weight of the first, sign, digits shown after the point, groups.
@@ -197,15 +220,14 @@ fn numeric(bytes: &[u8], out: &mut String) -> Option<()> {
         out.push('0');
     }
     for i in 0..=weight {
-        let group = group(i)?;
-        let _ = if i == 0 { write!(out, "{group}") } else { write!(out, "{group:04}") };
+        push_group(out, group(i)?, i > 0);
     }
     if shown > 0 {
         out.push('.');
         let start = out.len();
         let mut i = weight + 1;
         while out.len() - start < shown {
-            let _ = write!(out, "{:04}", group(i)?);
+            push_group(out, group(i)?, true);
             i += 1;
         }
         out.truncate(start + shown);
