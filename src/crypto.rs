@@ -163,6 +163,15 @@ impl MacKey {
         Self(Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default())))
     }
 
+    /// Whether this is the code of the concatenated parts; compared in constant time.
+    pub fn verifies(&self, parts: &[&[u8]], code: &[u8]) -> bool {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.verify_slice(code).is_ok()
+    }
+
     /// The code of the concatenated parts.
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.clone();

@@ -61,12 +61,12 @@ impl Hint for Error {
                     "Check the permissions of that place.",
                 ),
                 std::io::ErrorKind::StorageFull => lang.pick(
-                    "磁盘已满：请释放空间或换一个位置后重试；未留下半成品。",
-                    "The disk is full: free some space or choose another place, then run again; nothing half-written remains.",
+                    "磁盘已满：请释放空间或换一个位置后重试；正式名称下没有半成品。",
+                    "The disk is full: free some space or choose another place, then run again; nothing half-written stands under its final name.",
                 ),
                 std::io::ErrorKind::FileTooLarge | std::io::ErrorKind::QuotaExceeded => lang.pick(
-                    "已超出配额或文件大小限制：请提高限制或换一个位置后重试；未留下半成品。",
-                    "A quota or limit on file sizes is exceeded: raise it or choose another place, then run again; nothing half-written remains.",
+                    "已超出配额或文件大小限制：请提高限制或换一个位置后重试；正式名称下没有半成品。",
+                    "A quota or limit on file sizes is exceeded: raise it or choose another place, then run again; nothing half-written stands under its final name.",
                 ),
                 std::io::ErrorKind::ReadOnlyFilesystem => lang.pick(
                     "该位置只读：请换一个可写的位置。",

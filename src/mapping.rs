@@ -16,6 +16,7 @@ mod chain;
 mod control;
 mod conversion;
 mod convert;
+mod cut;
 mod decimal;
 mod file;
 mod fit;
@@ -42,6 +43,7 @@ use chrono_tz::Tz;
 
 pub use control::{ControlColumn, ControlQuery, control_sql};
 pub use convert::{Converted, Converter, Quarantined, canonical};
+pub use cut::cut;
 pub use file::{Mapping, lint};
 pub use fit::{Family, Misfit, filled, misfits};
 pub use latest::{LatestQuery, latest, latest_sql};

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use error::Error;
+pub use error::{Error, Kept};
 
 use crate::clock::{Clock, Random};
 use crate::crypto::Secret;

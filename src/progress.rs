@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub enum Stage {
     /// Writing the sample merchant.
     Synthesise,
+    /// Examining a case before it is sealed.
+    Examine,
+    /// Asking the sources for counts and totals.
+    AskTotals,
     /// Reading staff identifiers for the leak gate.
     ReadStaff,
     /// Extracting, mapping and archiving rows.

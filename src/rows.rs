@@ -3,6 +3,10 @@
 //! A batch owns the texts and bytes of a column together, so reading a row allocates nothing. Engines map every type
 //! of theirs to one of five cells; what a cell means (yuan, fen, epoch, local time) is the mapping's business.
 
+mod cut;
+
+pub use cut::KeyCut;
+
 /// Rows per batch, at most.
 pub const BATCH_ROWS_MAX: usize = 8_192;
 /// Bytes of text per batch, at most (one row may exceed it).
@@ -118,6 +122,11 @@ impl RawBatch {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.columns.first().map_or(0, RawColumn::len)
+    }
+
+    /// Memory its cells take, near enough.
+    pub fn memory_bytes(&self) -> usize {
+        self.columns.iter().map(|c| c.len() * size_of::<Cell>() + c.arena_bytes()).sum()
     }
 
     /// Whether the batch has reached a bound and should be handed on.

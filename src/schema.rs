@@ -342,9 +342,15 @@ impl Dataset {
         self.columns.iter().position(|c| c.name == name)
     }
 
-    /// Columns a mapping, register or file may supply: neither twins nor envelope.
+    /// Columns of the dataset itself: neither twins nor envelope.
     pub fn own_columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|c| c.twin_of.is_none() && !is_envelope(c.name))
+    }
+
+    /// Columns a mapping, register or file may supply: its own, and what only a source can know of the envelope.
+    pub fn fillable_columns(&self) -> impl Iterator<Item = &Column> {
+        let of_source = |name: &str| matches!(name, "tenant_ref" | "is_deleted");
+        self.columns.iter().filter(move |c| c.twin_of.is_none() && (!is_envelope(c.name) || of_source(c.name)))
     }
 }
 

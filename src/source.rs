@@ -18,6 +18,7 @@ mod exports;
 mod mysql;
 mod parquet_cells;
 mod postgres;
+mod readers;
 pub mod register;
 mod server;
 pub mod sqlite;
@@ -33,6 +34,7 @@ use crate::progress::Interrupted;
 pub use bills::Refusal;
 pub use database::RowSource;
 pub use delimited::CanonicalRows;
+pub use readers::Replaced;
 pub use server::Address;
 
 use database::Location;
@@ -54,6 +56,15 @@ pub async fn open(location: &Location) -> Result<Box<dyn RowSource>, Error> {
         }
         Location::Server(address) => Box::new(mysql::MySqlSource::open(address).await?),
     })
+}
+
+/// A source whose large tables are read over further connections to the same snapshot, `connections_max` in all, where
+/// its engine can prove that they see the same. `on_replaced` is told when one of them had to be replaced.
+pub fn with_readers(source: Box<dyn RowSource>, connections_max: usize, on_replaced: Replaced) -> Box<dyn RowSource> {
+    match connections_max.saturating_sub(1) {
+        0 => source,
+        readers => Box::new(readers::Readers::new(source, readers, on_replaced)),
+    }
 }
 
 /// A source could not be read.
@@ -156,6 +167,12 @@ pub enum Error {
         engine: &'static str,
         /// Why.
         reason: &'static str,
+    },
+    /// Somebody else keeps a table locked.
+    #[error("the {engine} server did not let a table be read, because another session wants to alter it")]
+    Locked {
+        /// Which engine.
+        engine: &'static str,
     },
     /// A table was made or altered after the snapshot began.
     #[error("a table was altered on the {engine} server after the snapshot began, so it cannot be read as it was")]
@@ -351,6 +368,10 @@ impl Hint for Error {
                 "没有封存任何内容；快照随连接一起消失，请重新执行。",
                 "Nothing was sealed; the snapshot is gone with the connection, so run the command again.",
             ),
+            Self::Locked { .. } => lang.pick(
+                "没有封存任何内容；请等对方完成或取消改表操作后重新执行。",
+                "Nothing was sealed; run the command again when that session has altered the table or given up.",
+            ),
             Self::Privilege { .. } => lang.pick(
                 "请授予该账号对映射所需表的 SELECT 权限；`sealport doctor` 会打印所需的 SQL。",
                 "Grant the account SELECT on those tables; `sealport doctor` prints the SQL.",
@@ -419,6 +440,7 @@ impl Hint for Error {
             | Self::ConnectionLost { .. }
             | Self::Stopped { .. }
             | Self::Altered { .. }
+            | Self::Locked { .. }
             | Self::Privilege { .. }
             | Self::Server { .. }
             | Self::SessionZone => Exit::Io,

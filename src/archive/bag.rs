@@ -5,7 +5,6 @@
 //! the caller, so the same inputs give the same bytes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -20,9 +19,10 @@ use super::error::Error;
 use super::files::{self, Written};
 use super::json;
 use super::keyring::{Keyring, spell};
-use super::layout::{self, FILES_MAX, INTEGER_MAX, SEALING_PREFIX, TABLES_MAX};
+use super::layout::{self, FILES_MAX, INTEGER_MAX, TABLES_MAX};
 use super::manifest;
 use super::readme::{self, About, ReadmeFacts};
+use super::staging::{Abandoned, StagedTable, Work, remove_stale};
 use super::statement::{LEAF_ENCODING, STATEMENT_TYPE, TREE_HASH};
 use super::table::{TableSummary, TableWriter};
 use super::table_schema::TableSpec;
@@ -175,47 +175,6 @@ impl std::fmt::Debug for BagWriter<'_> {
     }
 }
 
-/// The temporary folder: `.sealing-…/lock` and `.sealing-…/bag`.
-struct Work {
-    dir: tempfile::TempDir,
-    bag: PathBuf,
-    _lock: File,
-}
-
-impl Work {
-    fn create(parent: &Path) -> Result<Self, Error> {
-        let io = |e| fsio::Error::io("create", parent, e);
-        let dir = tempfile::Builder::new().prefix(SEALING_PREFIX).tempdir_in(parent).map_err(io)?;
-        let lock = File::create_new(dir.path().join("lock")).map_err(io)?;
-        lock.try_lock().map_err(|e| io(e.into()))?;
-        let bag = dir.path().join("bag");
-        fs::create_dir(&bag).map_err(io)?;
-        Ok(Self { dir, bag, _lock: lock })
-    }
-}
-
-/// Removes what crashed seals left in a folder; live ones hold their lock and are left alone.
-fn remove_stale(parent: &Path) -> Result<(), Error> {
-    let entries = fs::read_dir(parent).map_err(|e| fsio::Error::io("list", parent, e))?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if !name.to_string_lossy().starts_with(SEALING_PREFIX) || !entry.file_type().is_ok_and(|t| t.is_dir()) {
-            continue;
-        }
-        let dir = entry.path();
-        // A folder without a lock is either just being made or nearly removed: taken away only if it is empty.
-        let result = match File::open(dir.join("lock")) {
-            Err(_) => fs::remove_dir(&dir).or(Ok(())),
-            Ok(lock) => match lock.try_lock() {
-                Ok(()) => fs::remove_dir_all(&dir),
-                Err(_) => Ok(()),
-            },
-        };
-        result.map_err(|e| fsio::Error::io("remove", &dir, e))?;
-    }
-    Ok(())
-}
-
 impl<'a> BagWriter<'a> {
     /// Starts an archive that will stand at `final_path`, whose parent is created if need be.
     ///
@@ -236,16 +195,110 @@ impl<'a> BagWriter<'a> {
             Some(id) => id.clone(),
             None => random_urn(random)?,
         };
-        Ok(Self {
+        let work = Work::create(parent)?;
+        Ok(Self::over(work, final_path, spec, archive_id, random, clock))
+    }
+
+    /// Goes on with an archive whose seal ended early: in the folder it left, under the URN it had. Of its content
+    /// only the finished tables stay; each must be given to [`BagWriter::restore`]. Whatever happens, the folder is
+    /// kept, until the archive is sealed or [`BagWriter::discard`] is called.
+    ///
+    /// # Errors
+    /// As [`BagWriter::create`]; [`Error::Spec`] when the folder holds links or others may enter it.
+    pub fn resume(
+        folder: Abandoned,
+        tables: &[StagedTable],
+        final_path: &Path,
+        spec: BagSpec,
+        random: &'a dyn Random,
+        clock: &dyn Clock,
+    ) -> Result<Self, Error> {
+        spec.validate()?;
+        let Some(archive_id) = spec.id.clone() else {
+            return Err(Error::Spec { problem: "an archive that goes on keeps its id".into() });
+        };
+        if final_path.symlink_metadata().is_ok() {
+            return Err(fsio::Error::Exists { path: final_path.into() }.into());
+        }
+        let work = Work::reopen(folder, tables)?;
+        Ok(Self::over(work, final_path, spec, archive_id, random, clock))
+    }
+
+    fn over(
+        work: Work,
+        final_path: &Path,
+        spec: BagSpec,
+        archive_id: String,
+        random: &'a dyn Random,
+        clock: &dyn Clock,
+    ) -> Self {
+        Self {
             final_path: final_path.into(),
-            work: Work::create(parent)?,
+            work,
             archive_id,
             created_at: clock.now(),
             random,
             seeds: std::sync::Mutex::default(),
             files: BTreeMap::new(),
             spec,
-        })
+        }
+    }
+
+    /// The folder it is written in, until it is sealed.
+    pub fn folder(&self) -> &Path {
+        &self.work.dir
+    }
+
+    /// A finished table in the form that [`BagWriter::restore`] takes; its files are made durable first.
+    ///
+    /// # Errors
+    /// [`Error::File`]; [`Error::Spec`] for a table of another archive.
+    pub fn stage(&self, table: &TableSummary) -> Result<StagedTable, Error> {
+        let seeds = self.seeds.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(seed) = seeds.get(&table.name) else {
+            return Err(Error::Spec { problem: format!("table `{}` is not of this archive", table.name) });
+        };
+        let data = self.work.bag.join("data");
+        let tables = data.join("tables");
+        for dir in [&tables.join(&table.name), &tables, &data, &self.work.bag] {
+            fsio::sync_dir(dir)?;
+        }
+        Ok(StagedTable::of(table, seed))
+    }
+
+    /// Takes over a table that an earlier process finished.
+    ///
+    /// # Errors
+    /// [`Error::ReadBack`] when one of its files is not what that process wrote, [`Error::Spec`] when it cannot be
+    /// one of this archive.
+    pub fn restore(&self, spec: TableSpec, staged: &StagedTable) -> Result<TableSummary, Error> {
+        let wrong = || Error::Spec { problem: format!("the kept table `{}` is not of this archive", staged.name) };
+        spec.validate()?;
+        if spec.name != staged.name {
+            return Err(wrong());
+        }
+        let seed = Secret::new(BASE64.decode(staged.seed.as_bytes()).map_err(|_| wrong())?);
+        let mut written = BTreeMap::new();
+        for (index, part) in staged.parts.iter().enumerate() {
+            if part.path != layout::part_path(&spec.name, index) {
+                return Err(wrong());
+            }
+            written.insert(part.path.clone(), Written { digest: part.sha256, bytes: part.bytes });
+        }
+        files::read_back(&self.work.bag, &written, files::threads())?;
+        let summary = TableSummary::restored(spec, staged, &self.work.bag);
+        self.seeds.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(staged.name.clone(), seed);
+        Ok(summary)
+    }
+
+    /// Leaves the folder when the writer is dropped, so that a later process can go on.
+    pub fn keep(&self) {
+        self.work.keep();
+    }
+
+    /// Removes everything written so far, kept or not, when the writer is dropped.
+    pub fn discard(&self) {
+        self.work.release();
     }
 
     /// URN of the archive.
@@ -292,7 +345,8 @@ impl<'a> BagWriter<'a> {
 
     /// Writes everything that describes the rows, signs, syncs, reads back and moves the archive into place.
     ///
-    /// `observer` is called after every step; returning [`Interrupted`] stops the seal and leaves nothing behind.
+    /// `observer` is called after every step; returning [`Interrupted`] stops the seal; nothing stands under the
+    /// final name then.
     ///
     /// # Errors
     /// [`Error::Spec`] when a table is missing or the keys are equal, [`Error::ReadBack`], [`Error::File`],
@@ -338,9 +392,7 @@ impl<'a> BagWriter<'a> {
         observer(Step::ReadBack)?;
 
         fsio::rename_new(&self.work.bag, &self.final_path)?;
-        let Work { dir, .. } = self.work;
-        // The archive stands; a temporary folder that cannot be removed is cleared by the next seal.
-        let _ = dir.close();
+        self.work.release();
         Ok(Sealed {
             path: self.final_path,
             digest,

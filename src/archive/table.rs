@@ -4,7 +4,7 @@
 //! of threads has no influence.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -21,6 +21,7 @@ use super::files::{self, HashingFile, Written};
 use super::keys::{self, OrderCheck};
 use super::layout;
 use super::leaf::LeafEncoder;
+use super::staging::{StagedPart, StagedTable};
 use super::table_schema::{RowOrder, TableSchema, TableSpec};
 use super::tree::Tree;
 use crate::crypto::Secret;
@@ -69,6 +70,22 @@ pub struct TableSummary {
 }
 
 impl TableSummary {
+    /// A table that an earlier process finished; `root` is the folder of the bag.
+    pub(super) fn restored(spec: TableSpec, staged: &StagedTable, root: &Path) -> Self {
+        let order = if staged.is_in_key_order { RowOrder::Key } else { RowOrder::Source };
+        let written = |part: &StagedPart| Written { digest: part.sha256, bytes: part.bytes };
+        Self {
+            name: staged.name.clone(),
+            rows: staged.rows,
+            root: staged.root,
+            parts: staged.parts.iter().map(|p| root.join(&p.path)).collect(),
+            is_key_unique: staged.is_key_unique,
+            order,
+            schema: TableSchema { spec, is_key_unique: staged.is_key_unique, order },
+            files: staged.parts.iter().map(|p| (p.path.clone(), written(p))).collect(),
+        }
+    }
+
     /// Name of the identity class of a column, as the schema document says it.
     pub fn class_of(&self, column: &str) -> Option<&str> {
         self.schema.spec.columns.iter().find(|c| c.name == column).map(|c| c.class.as_str())

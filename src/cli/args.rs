@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ops::seal::CONNECTIONS_DEFAULT;
+
 /// Compliance audit and migration toolkit for mini-programs
 #[derive(Debug, Parser)]
 #[command(name = "sealport", version, disable_help_subcommand = true, after_help = TOP_EXAMPLES, propagate_version = true)]
@@ -107,7 +109,7 @@ pub enum Command {
     },
     /// Extract, map, pseudonymise, archive and sign
     #[command(
-        after_help = "Examples:\n  sealport seal my-case\n  sealport seal my-case --draft\n  sealport seal my-case --max-rate 5000 --until 06:00"
+        after_help = "Examples:\n  sealport seal my-case\n  sealport seal my-case --draft\n  sealport seal my-case --max-rate 5000 --until 06:00\n  sealport seal my-case --resume"
     )]
     Seal(SealArgs),
     /// Verify an archive, an assessment or a report against trusted keys
@@ -258,12 +260,18 @@ pub struct SealHow {
     /// Seal into a stream of its own, marked DRAFT everywhere
     #[arg(long)]
     pub draft: bool,
+    /// Go on with a seal that was interrupted, if the sources and the case are unchanged; else start over
+    #[arg(long)]
+    pub resume: bool,
     /// Rows a second taken from the sources, at most
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_rate: Option<u64>,
     /// Give up at this time of the case's zone, e.g. 06:00, so that a production server has its day
     #[arg(long, value_name = "HH:MM", value_parser = time_of_day)]
     pub until: Option<chrono::NaiveTime>,
+    /// Connections to one server at a time, at most; 1 holds the snapshot, the others read large PostgreSQL tables
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_DEFAULT, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub max_connections: u16,
 }
 
 /// Arguments of `verify`.

@@ -55,7 +55,9 @@ fn environment(settings: &Settings, cancel: Cancel) -> Env {
 }
 
 fn seal_options(how: &SealHow) -> SealOptions {
-    SealOptions { is_draft: how.draft, limits: Limits { rows_per_second_max: how.max_rate, until: how.until } }
+    let limits =
+        Limits { rows_per_second_max: how.max_rate, until: how.until, connections_max: Some(how.max_connections) };
+    SealOptions { is_draft: how.draft, is_resumed: how.resume, limits }
 }
 
 /// A mapping named on the command line: paths start at the working folder.

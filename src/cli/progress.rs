@@ -23,6 +23,8 @@ impl Bars {
 fn title(stage: Stage, lang: Lang) -> &'static str {
     match stage {
         Stage::Synthesise => lang.pick("生成示例商户", "sample merchant"),
+        Stage::Examine => lang.pick("检查案件", "examine"),
+        Stage::AskTotals => lang.pick("源数据合计", "totals of the sources"),
         Stage::ReadStaff => lang.pick("读取员工标识", "staff identifiers"),
         Stage::Extract => lang.pick("抽取与归档", "extract and archive"),
         Stage::ScanLeaks => lang.pick("泄露检查", "leak gate"),

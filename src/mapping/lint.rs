@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Reader;
 use crate::model::Engine;
-use crate::schema::{Column, ColumnType, Dataset, Raised, is_envelope};
+use crate::schema::{Column, ColumnType, Dataset, Raised};
 
 use super::chain;
 use super::conversion::{Conversion, EnumMap, Kind, OnUnknown, TimeMeaning, ZoneRef, accepted, read};
@@ -207,14 +207,12 @@ fn read_sql(
 }
 
 fn own_names(dataset: &Dataset) -> Vec<&'static str> {
-    dataset.own_columns().map(|c| c.name).chain(["tenant_ref", "is_deleted"]).collect()
+    dataset.fillable_columns().map(|c| c.name).collect()
 }
 
 /// A column a part may fill, if the name is one.
 pub(super) fn fillable<'d>(dataset: &'d Dataset, name: &str) -> Option<&'d Column> {
-    dataset
-        .column(name)
-        .filter(|c| c.twin_of.is_none() && (!is_envelope(c.name) || matches!(c.name, "tenant_ref" | "is_deleted")))
+    dataset.fillable_columns().find(|c| c.name == name)
 }
 
 fn read_conversions(

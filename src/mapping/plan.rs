@@ -301,8 +301,7 @@ pub(super) fn of_canonical(
     context: &Context<'_>,
 ) -> Result<Vec<ColumnPlan>, Error> {
     let found = positions(dataset, header)?;
-    let accepted =
-        || dataset.own_columns().map(|c| c.name).chain(["tenant_ref", "is_deleted"]).collect::<Vec<_>>().join(", ");
+    let accepted = || dataset.fillable_columns().map(|c| c.name).collect::<Vec<_>>().join(", ");
     for name in header {
         if fillable(dataset, name).is_none() {
             return Err(Error::UnknownColumn {

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, visit_relations,
+    Distinct, Expr, Function, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, TableWithJoins, visit_relations,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::model::Engine;
 
@@ -352,6 +353,48 @@ fn describe_factor(factor: &TableFactor, facts: &mut Facts, problems: &mut Vec<S
         }
         _ => {}
     }
+}
+
+/// Functions that make one row of many.
+const AGGREGATES: [&str; 22] = [
+    "count",
+    "sum",
+    "total",
+    "avg",
+    "min",
+    "max",
+    "group_concat",
+    "string_agg",
+    "array_agg",
+    "json_agg",
+    "jsonb_agg",
+    "json_group_array",
+    "json_group_object",
+    "json_arrayagg",
+    "json_objectagg",
+    "bit_and",
+    "bit_or",
+    "bool_and",
+    "bool_or",
+    "every",
+    "std",
+    "stddev",
+];
+
+/// Whether a function makes one row of many; aggregates that a database defines itself are not known here.
+pub(super) fn is_aggregate(function: &Function) -> bool {
+    let name = function.name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.to_ascii_lowercase());
+    name.is_some_and(|n| AGGREGATES.contains(&n.as_str()))
+}
+
+/// Byte position of a line and column, both from 1 and in characters.
+pub(super) fn offset(sql: &str, at: Location) -> Option<usize> {
+    let line = usize::try_from(at.line).ok()?.checked_sub(1)?;
+    let column = usize::try_from(at.column).ok()?.checked_sub(1)?;
+    let start: usize = sql.split_inclusive('\n').take(line).map(str::len).sum();
+    let rest = sql.get(start..)?;
+    let inside = rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i);
+    Some(start + inside)
 }
 
 #[cfg(test)]

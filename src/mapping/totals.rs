@@ -1,11 +1,14 @@
 //! What was counted and added up while converting, and its comparison with the source's own totals.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 
 /// The sum of one money column.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     /// Of the written rows, in units of the column.
     pub written: i128,
@@ -32,7 +35,7 @@ fn pow10(exponent: u32) -> i128 {
 }
 
 /// Counts and sums of one part or file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartTotals {
     /// Rows given.
     pub rows_read: u64,
@@ -57,7 +60,7 @@ pub struct PartTotals {
     /// Values removed from texts by `redact`, by column.
     pub redacted: BTreeMap<String, u64>,
     /// Quarantined rows by reason.
-    pub quarantined_by_reason: BTreeMap<&'static str, u64>,
+    pub quarantined_by_reason: BTreeMap<Cow<'static, str>, u64>,
 }
 
 /// The counts of one column within one batch; added to [`PartTotals`] afterwards, so that cells cost no look-up.
@@ -92,12 +95,12 @@ impl PartTotals {
 
     pub(super) fn add_quarantined(&mut self, reason: Reason) {
         self.rows_quarantined += 1;
-        *self.quarantined_by_reason.entry(reason.code()).or_default() += 1;
+        *self.quarantined_by_reason.entry(reason.code().into()).or_default() += 1;
     }
 }
 
 /// Totals computed by the source.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceTotals {
     /// Rows the SELECT gives.
     pub rows: u64,

@@ -23,6 +23,7 @@ use crate::config::Case;
 use crate::hint::Hint as _;
 use crate::mapping::Part;
 use crate::model::{Bilingual, Exit, Lang};
+use crate::progress::{Stage, Task};
 use crate::source::RowSource;
 use findings::{Findings, Mark, Topic};
 use load::Load;
@@ -37,9 +38,11 @@ pub async fn doctor(env: &Env, dir: &Path) -> Result<Answer, Error> {
     let plan = Plan::of(&case)?;
     let mut findings = Findings::default();
     let mut load = Load::default();
+    let task = env.progress.start(Stage::Examine, None);
     for (index, database) in plan.databases.iter().enumerate() {
         env.cancel.check()?;
-        let view = View { env, case: &case, database, declared: plan.parts(index).collect() };
+        let view = View { env, case: &case, database, declared: plan.parts(index).collect(), task: task.as_ref() };
+        task.label(&database.name);
         match sources::open(env, &database.config).await {
             Ok(mut source) => {
                 let examined = examine(&view, source.as_mut(), &mut findings, &mut load).await;
@@ -48,6 +51,7 @@ pub async fn doctor(env: &Env, dir: &Path) -> Result<Answer, Error> {
             Err(error) => refuse(Err(error), &database.name, &mut findings)?,
         }
     }
+    drop(task);
     files(&plan, &mut findings);
     load.judge(&case, &plan, &mut findings);
     let exit = findings.exit();
@@ -90,6 +94,8 @@ struct View<'a> {
     database: &'a Database,
     /// The SELECTs as the mapping has them; one may stand for many tables.
     declared: Vec<&'a Part>,
+    /// Counting large tables takes a while, and the newest instants as well.
+    task: &'a dyn Task,
 }
 
 async fn examine(

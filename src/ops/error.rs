@@ -66,6 +66,9 @@ pub enum Error {
         /// When it was over.
         at: chrono::DateTime<chrono::Utc>,
     },
+    /// A seal ended early, and its finished tables are kept.
+    #[error(transparent)]
+    Kept(Box<Kept>),
     /// The case or the command lacks something.
     #[error("{message}")]
     Usage {
@@ -116,6 +119,27 @@ pub enum Error {
     },
 }
 
+/// What stopped a seal whose finished tables are kept; speaks as that error does.
+#[derive(Debug)]
+pub struct Kept {
+    /// What stopped it.
+    pub error: Error,
+    /// Name of the folder beside the archives.
+    pub folder: String,
+}
+
+impl std::fmt::Display for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Kept {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
 impl From<Problems> for Error {
     fn from(problems: Problems) -> Self {
         Self::Load(LoadError::Invalid(problems))
@@ -142,6 +166,7 @@ impl Error {
             Self::Report(e) => e,
             Self::Synth(e) => e,
             Self::Crypto(e) => e,
+            Self::Kept(kept) => &kept.error,
             _ => return None,
         })
     }
@@ -149,10 +174,25 @@ impl Error {
 
 impl Hint for Error {
     fn hint(&self, lang: Lang) -> Option<String> {
+        if let Self::Kept(kept) = self {
+            let Kept { error, folder } = kept.as_ref();
+            let kept = match lang {
+                Lang::Zh => format!(
+                    "已完成的表保存在 out/archives/{folder}（尚未封存，请勿外传）：`seal --resume` 从那里继续，不带该选项的 `seal` 则删除它并重新开始。"
+                ),
+                Lang::En => format!(
+                    "The tables finished so far are kept in out/archives/{folder} (not sealed: do not pass them on). `seal --resume` goes on from there; `seal` without it removes them and starts over."
+                ),
+            };
+            let first = if error.exit() == Exit::Interrupted { None } else { error.hint(lang) };
+            return Some(first.map_or(kept.clone(), |first| format!("{first} {kept}")));
+        }
         // Whichever stage noticed the interruption first, the user is told the same.
         if self.exit() == Exit::Interrupted {
-            let text = lang
-                .pick("未留下半成品；可随时重新运行。", "Nothing half-sealed remains; run again whenever you like.");
+            let text = lang.pick(
+                "没有留下半封存的存档；可随时重新运行。",
+                "No half-sealed archive stands; run again whenever you like.",
+            );
             return Some(text.to_owned());
         }
         match self {

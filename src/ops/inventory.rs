@@ -9,11 +9,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::{Array, Date32Array, RecordBatch, StringArray};
 use chrono::{Datelike as _, NaiveDate};
+use serde::{Deserialize, Serialize};
 
 use crate::schema::{ColumnType, Dataset};
 
 /// Key of a partition: merchant, class, first day of the month.
 type Partition = (String, String, NaiveDate);
+
+/// What was counted, in a form that outlives the process: merchant, class, month, rows; and the merchants seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counted {
+    counts: Vec<(String, String, String, i64)>,
+    merchants: BTreeSet<String>,
+}
 
 /// Counts rows per partition.
 #[derive(Debug, Default)]
@@ -25,6 +33,24 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
+    /// Goes on counting where an earlier process stopped; `None` when a month is none.
+    pub(super) fn from_counted(counted: &Counted) -> Option<Self> {
+        let mut inventory = Self { merchants: counted.merchants.clone(), ..Self::default() };
+        for (merchant, class, month, n) in &counted.counts {
+            inventory.counts.insert((merchant.clone(), class.clone(), month.parse().ok()?), *n);
+        }
+        Some(inventory)
+    }
+
+    /// What was counted so far.
+    pub(super) fn counted(&self) -> Counted {
+        let counts = self.counts.iter();
+        Counted {
+            counts: counts.map(|((m, class, month), n)| (m.clone(), class.clone(), month.to_string(), *n)).collect(),
+            merchants: self.merchants.clone(),
+        }
+    }
+
     /// Takes a finished batch in. Rows without an anchor day are not counted: they belong to no month.
     pub(super) fn count(&mut self, dataset: &Dataset, batch: &RecordBatch) {
         if dataset.name == "merchants" {
@@ -164,6 +190,11 @@ mod tests {
         inventory.count(dataset, &batch);
         let date = |m| NaiveDate::from_ymd_opt(2026, m, 1).unwrap();
         inventory.cover(dataset, date(1), date(4));
+        // Counting may be interrupted; coverage is declared anew.
+        let text = serde_json::to_string(&inventory.counted()).unwrap();
+        let mut again = Inventory::from_counted(&serde_json::from_str(&text).unwrap()).unwrap();
+        again.cover(dataset, date(1), date(4));
+        assert_eq!(again.rows(), inventory.rows());
         let rows: Vec<String> = inventory.rows().iter().map(|r| r.join(" ")).collect();
         assert_eq!(
             rows,

@@ -3,15 +3,19 @@
 //! Order of things: read the case and every mapping; open the sources and hold one snapshot; read the staff
 //! identifiers into memory; stream every dataset, in name order, through conversion and pseudonymisation into the
 //! bag; compare with the source's own totals; scan what was written for leaks; write custody and reconciliation; sign.
-//! Nothing stands under a final name before the last step, and an error or interruption at any point removes what was
-//! written.
+//! Nothing stands under a final name before the last step. An error at any point removes what was written; an
+//! interruption, or a server or disk that fails, leaves the finished tables for `--resume` ([`resume`]).
 
 mod account;
 pub(super) mod flow;
 mod gate;
 pub(super) mod pace;
 pub(super) mod plan;
+mod proof;
+mod quarantine;
 pub(super) mod raw;
+mod resume;
+mod spool;
 pub(super) mod staff;
 
 use std::collections::BTreeMap;
@@ -21,26 +25,34 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Env, Error, journal, keys, places, sources, verify};
-use crate::archive::{Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers};
+use super::{Answer, Env, Error, Kept, journal, keys, places, sources, verify};
+use crate::archive::{
+    self, Archive, BagSpec, BagWriter, Chain, Closing, Keyring, Producer, ReadmeFacts, Sealed, Signers, TableSummary,
+};
 use crate::config::Case;
 use crate::crypto;
 use crate::model::{Engine, Exit, Lang};
 use crate::progress::Stage;
-use crate::pseudonym::{Keys, scan_bytes};
+use crate::pseudonym::{Keys, StaffMatcher, scan_bytes};
 use crate::schema::{self, Class, Dataset};
+use crate::source::RowSource;
 use account::Account;
-use flow::Flow;
-pub use pace::Limits;
+use flow::{Begun, Flow};
 use pace::Pace;
+pub use pace::{CONNECTIONS_DEFAULT, Limits};
 use plan::Plan;
+use proof::Controls;
 use raw::RawPlan;
+use resume::{Interrupted, Now, State};
+use spool::Spool;
 
 /// How to seal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SealOptions {
     /// Into a stream of its own, marked as a draft everywhere.
     pub is_draft: bool,
+    /// Goes on with a seal of the same stream that ended early, if nothing changed since.
+    pub is_resumed: bool,
     /// What the sources can bear.
     pub limits: Limits,
 }
@@ -60,10 +72,19 @@ pub async fn seal(env: &Env, dir: &Path, options: &SealOptions) -> Result<(Answe
             facts["archive"] = json!(places::name(&sealed.path));
             (answer.exit, facts)
         }
-        Err(e) => (crate::hint::Hint::exit(e), json!({ "error": e.to_string() })),
+        Err(e) => {
+            let mut facts = json!({ "error": e.to_string() });
+            if let Error::Kept(kept) = e {
+                facts["kept"] = json!(kept.folder);
+            }
+            (crate::hint::Hint::exit(e), facts)
+        }
     };
-    let command = if is_draft { "seal --draft" } else { "seal" };
-    let journaled = journal::append(&places::out(&case), env.clock.as_ref(), command, exit.code(), facts);
+    let mut command = "seal".to_owned();
+    for (is_given, option) in [(is_draft, " --draft"), (options.is_resumed, " --resume")] {
+        command.push_str(if is_given { option } else { "" });
+    }
+    let journaled = journal::append(&places::out(&case), env.clock.as_ref(), &command, exit.code(), facts);
     // What stopped the seal is told even when the journal cannot be written for the same reason.
     let sealed = result?;
     journaled?;
@@ -86,12 +107,18 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
         });
     }
     env.cancel.check()?;
+    let chain_path = case.dir.join("chain.json");
+    let mut chain = Chain::load(&chain_path)?;
+    let stream = if is_draft { Chain::draft_stream(&case.stream) } else { case.stream.clone() };
+    adopt(env, case, &mut chain, &chain_path, &stream)?;
+    let (sequence, previous) = chain.next(&stream);
 
     let pace = Arc::new(Pace::new(env, case.zone, options.limits));
     let snapshots_began = env.clock.now();
     let mut databases = Vec::new();
     for database in &plan.databases {
-        databases.push(sources::open(env, &database.config).await?);
+        let source = sources::open(env, &database.config).await?;
+        databases.push(sources::with_readers(env, &database.config, source, options.limits.connections()));
     }
     let mut tables = Vec::with_capacity(databases.len());
     for source in &mut databases {
@@ -102,14 +129,15 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let raw = RawPlan::of(case, &plan, &account, &mut databases).await?;
     account.expect_raw(&raw);
     let all = (&plan, &raw);
+    let (proof, controls) = proof::ask(env, all, &mut databases, &account, &pseudonym_keys).await?;
+    let producer = producer(env);
+    let inputs = resume::inputs(case, &plan, &pseudonym_keys, &producer)?;
+    let now =
+        Now { stream: &stream, sequence, previous: previous.as_ref(), plan: &plan, inputs: &inputs, proof: &proof };
+    let earlier = earlier(env, case, &now, &pseudonym_keys, options.is_resumed)?;
     let matcher = Arc::new(staff::identifiers(env, case, all, &mut databases, &pseudonym_keys, &pace).await?);
-
     account.not_searched(matcher.skipped());
-    let chain_path = case.dir.join("chain.json");
-    let mut chain = Chain::load(&chain_path)?;
-    let stream = if is_draft { Chain::draft_stream(&case.stream) } else { case.stream.clone() };
-    adopt(env, case, &mut chain, &chain_path, &stream)?;
-    let (sequence, previous) = chain.next(&stream);
+
     let coverage = coverage(case);
     let spec = BagSpec {
         id: None,
@@ -122,49 +150,151 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
         zone: case.zone,
         is_draft,
         pseudonymisation: pseudonymisation(&pseudonym_keys, &plan, &raw),
-        producer: producer(env),
+        producer,
         keyring: BagSpec::keyring_of(&keyring),
         extra: extra(case),
     };
     let final_path = places::archives(case).join(folder_name(&stream, sequence));
-    let mut bag = BagWriter::create(&final_path, spec, env.random.as_ref(), env.clock.as_ref())?;
-
-    let total: u64 = account.expected_rows();
-    let task: Arc<dyn crate::progress::Task> = Arc::from(env.progress.start(Stage::Extract, Some(total)));
-    let mut flow = Flow::new(env, case, all, &bag, &pseudonym_keys, Arc::clone(&matcher), Arc::clone(&task), pace)?;
-    for (name, feeds) in &plan.feeds {
-        let Some(dataset) = schema::dataset(name) else { continue };
-        // Counted rows join the register of the same name, so it goes last.
-        if dataset.name == "record_inventory" {
-            continue;
+    let continued = match earlier {
+        None => None,
+        Some(earlier) => go_on(env, earlier, &mut account, &final_path, &spec, all)?,
+    };
+    let (bag, mut begun) = match continued {
+        Some(continued) => continued,
+        None => {
+            let bag = BagWriter::create(&final_path, spec, env.random.as_ref(), env.clock.as_ref())?;
+            let begun = Begun {
+                state: State::new((bag.archive_id(), &stream, sequence), inputs, proof),
+                tables: Vec::new(),
+                ledger: Spool::create(bag.folder(), resume::LEDGER)?,
+                quarantine: Spool::create(bag.folder(), resume::QUARANTINE)?,
+            };
+            (bag, begun)
         }
-        task.label(dataset.title_en);
-        flow.dataset(dataset, feeds, &mut databases, &mut account).await?;
-        let (from, to) = dataset_coverage(case, dataset);
-        flow.covered.push((dataset, from, to));
+    };
+    begun.state.sittings.push(resume::sitting(env, &account));
+    let folder = bag.folder().to_owned();
+    let job = Job { case, plan: &plan, raw: &raw, keys: &pseudonym_keys, signing: &signing, matcher, snapshots_began };
+    let written = write(env, &job, (bag, controls, begun), databases, account, pace).await;
+    let (sealed, account) = written.map_err(|error| left(error, &folder))?;
+    chain.record(&stream, &sealed)?;
+    chain.save(&chain_path)?;
+    Ok((answer(env, &sealed, &account, is_draft), sealed))
+}
+
+/// What remains of a seal that ended with `error`: finished tables, if what stopped it may pass, else nothing.
+fn left(error: Error, folder: &Path) -> Error {
+    // A folder that holds no finished table is gone by now.
+    if !folder.exists() {
+        return error;
     }
-    let empty = Vec::new();
-    let register = plan.feeds.get("record_inventory").unwrap_or(&empty);
-    flow.inventory(register, &mut databases, &mut account).await?;
-    flow.loaded_files(&mut databases, &mut account).await?;
-    flow.raw_tables(&mut databases, &mut account).await?;
-    let (tables, redactions) = flow.finish()?;
+    if resume::is_passing(&error) {
+        return Error::Kept(Box::new(Kept { error, folder: places::name(folder) }));
+    }
+    // What cannot be removed now is no archive either; the error says more.
+    let _ = std::fs::remove_dir_all(folder);
+    error
+}
+
+/// The interrupted seal to go on with: asked for, there, and with nothing changed since.
+fn earlier(env: &Env, case: &Case, now: &Now<'_>, keys: &Keys, is_wanted: bool) -> Result<Option<Interrupted>, Error> {
+    let Some(found) = resume::find(env, case, now, keys, is_wanted)? else {
+        if is_wanted {
+            let words = ("没有可继续的封存；重新开始", "there is no interrupted seal to go on with; starting anew");
+            env.notices.tell(env.lang.pick(words.0, words.1).into());
+        }
+        return Ok(None);
+    };
+    if is_wanted {
+        let changed = found.differences(now)?;
+        if changed.is_empty() {
+            return Ok(Some(found));
+        }
+        resume::tell_changed(env, &changed);
+    } else {
+        let name = places::name(found.folder.folder());
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("删除中断的封存 {name}，重新开始（`--resume` 可继续）"),
+            Lang::En => {
+                format!("removing the interrupted seal {name} and starting over (`--resume` would go on with it)")
+            }
+        });
+    }
+    found.folder.discard()?;
+    Ok(None)
+}
+
+/// The bag of an interrupted seal with its finished tables; `None`, with a remark, when they are not what was written.
+fn go_on<'e>(
+    env: &'e Env,
+    earlier: Interrupted,
+    account: &mut Account,
+    final_path: &Path,
+    spec: &BagSpec,
+    (plan, raw): (&Plan, &RawPlan),
+) -> Result<Option<(BagWriter<'e>, Begun)>, Error> {
+    let Interrupted { folder, state, ledger, ledger_spool, quarantine_spool } = earlier;
+    let spec = BagSpec { id: Some(state.archive_id.clone()), ..spec.clone() };
+    let bag = BagWriter::resume(folder, &state.tables, final_path, spec, env.random.as_ref(), env.clock.as_ref())?;
+    let mut tables = Vec::with_capacity(state.tables.len());
+    for staged in &state.tables {
+        env.cancel.check().map_err(|e| left(e.into(), bag.folder()))?;
+        let spec = schema::dataset(staged.name())
+            .map(|d| flow::table_spec(plan, d))
+            .or_else(|| raw.entries.iter().find(|e| e.name == staged.name()).map(|e| e.spec.clone()));
+        let Some(spec) = spec else { return Err(Error::Worker { doing: "going on with a table" }) };
+        match bag.restore(spec, staged) {
+            Ok(table) => tables.push(table),
+            Err(archive::Error::ReadBack { .. } | archive::Error::Spec { .. }) => {
+                resume::tell_changed(env, &[format!("table {}", staged.name())]);
+                bag.discard();
+                return Ok(None);
+            }
+            // The disk may be at fault, not the table: it stays for another try.
+            Err(e) => return Err(left(e.into(), bag.folder())),
+        }
+    }
+    let (done, rows) = (tables.len(), state.rows());
+    env.notices.tell(match env.lang {
+        Lang::Zh => format!("继续中断的封存：{done} 张表、{rows} 行已完成，数据源未变化"),
+        Lang::En => format!(
+            "going on with the interrupted seal: {done} tables with {rows} rows are finished, and the sources are unchanged"
+        ),
+    });
+    account.go_on(ledger);
+    Ok(Some((bag, Begun { state, tables, ledger: ledger_spool, quarantine: quarantine_spool })))
+}
+
+/// What writing an archive needs besides its sources.
+struct Job<'a> {
+    case: &'a Case,
+    plan: &'a Plan,
+    raw: &'a RawPlan,
+    keys: &'a Keys,
+    signing: &'a keys::SealKeys,
+    matcher: Arc<StaffMatcher>,
+    snapshots_began: DateTime<Utc>,
+}
+
+/// Streams everything that is not finished, compares, looks for leaks, and seals.
+async fn write<'e>(
+    env: &'e Env,
+    job: &Job<'_>,
+    (mut bag, controls, begun): (BagWriter<'e>, Controls, Begun),
+    mut databases: Vec<Box<dyn RowSource>>,
+    mut account: Account,
+    pace: Arc<Pace>,
+) -> Result<(Sealed, Account), Error> {
+    let (case, all, matcher) = (job.case, (job.plan, job.raw), &job.matcher);
+    let task: Arc<dyn crate::progress::Task> =
+        Arc::from(env.progress.start(Stage::Extract, Some(account.expected_rows())));
+    let tools = (Arc::clone(matcher), Arc::clone(&task), pace);
+    let mut flow = Flow::new(env, case, all, &bag, job.keys, tools, controls, begun)?;
+    flow.all(&mut databases, &mut account).await?;
+    let (tables, redactions, state) = flow.finish()?;
     drop(task);
 
-    for table in tables.iter().filter(|t| !t.is_key_unique && t.has_key() && t.rows > 0) {
-        env.notices.tell(match env.lang {
-            Lang::Zh => format!("数据集 {} 的主键有重复；重复行已原样保留", table.name),
-            Lang::En => format!("the key of dataset {} repeats; the rows are kept as they are", table.name),
-        });
-    }
-    let skipped = matcher.skipped();
-    if skipped.too_short + skipped.too_long > 0 {
-        let (short, long) = (skipped.too_short, skipped.too_long);
-        env.notices.tell(match env.lang {
-            Lang::Zh => format!("{short} 个员工标识太短、{long} 个太长，无法在自由文本中查找；数量已写入 reconciliation.json"),
-            Lang::En => format!("{short} staff identifiers are too short and {long} too long to be looked for in free text; the counts stand in reconciliation.json"),
-        });
-    }
+    tell_of_tables(env, &tables, matcher);
     account.redactions(&redactions);
     let moved = account.look_for_moved(&mut databases).await?;
     if !moved.is_empty() {
@@ -180,35 +310,50 @@ async fn run(env: &Env, case: &Case, options: &SealOptions) -> Result<(Answer, S
     let is_remote = databases.iter().any(|d| d.engine() != Engine::Sqlite);
     drop(databases);
     if is_remote {
-        tell_of_long_snapshots(env, env.clock.now() - snapshots_began);
+        tell_of_long_snapshots(env, env.clock.now() - job.snapshots_began);
     }
     account.reconcile()?;
     let list = places::out(case).join("leak-hits.txt");
-    let accepted = gate::scan(env, &matcher, &tables, &case.leak_exceptions, &list)?;
+    let accepted = gate::scan(env, matcher, &tables, &case.leak_exceptions, &list)?;
     account.accepted_leaks(&accepted, &case.leak_exceptions);
 
     let reconciliation = account.reconciliation(case, &tables);
-    let custody = account.custody();
+    let custody = account.custody(&state.sittings, state.facts());
     for (name, bytes) in [("reconciliation.json", &reconciliation), ("custody.jsonl", &custody)] {
-        let hits = scan_bytes(&matcher, name, bytes);
+        let hits = scan_bytes(matcher, name, bytes);
         if !hits.is_empty() {
-            return Err(gate::refuse(&hits, &list)?);
+            return Err(gate::refuse(env, &hits, &list));
         }
     }
     bag.add_file("data/custody/custody.jsonl", &custody)?;
     bag.add_file("data/custody/reconciliation.json", &reconciliation)?;
-    let closing = Closing { control_totals: account.control_totals(), readme: readme(&plan, &raw, &account) };
-    let signers = Signers { statement: &signing.producer, checkpoint: &signing.checkpoint };
+    let closing = Closing { control_totals: account.control_totals(), readme: readme(job.plan, job.raw, &account) };
+    let signers = Signers { statement: &job.signing.producer, checkpoint: &job.signing.checkpoint };
     let task = env.progress.start(Stage::Seal, None);
     let cancel = env.cancel.clone();
     let sealed = bag.seal(signers, tables, &closing, &mut |_| {
         task.advance(1);
         cancel.check()
     })?;
-    drop(task);
-    chain.record(&stream, &sealed)?;
-    chain.save(&chain_path)?;
-    Ok((answer(env, &sealed, &account, is_draft), sealed))
+    Ok((sealed, account))
+}
+
+/// Remarks on what was written: keys that repeat, identifiers that cannot be searched for.
+fn tell_of_tables(env: &Env, tables: &[TableSummary], matcher: &StaffMatcher) {
+    for table in tables.iter().filter(|t| !t.is_key_unique && t.has_key() && t.rows > 0) {
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("数据集 {} 的主键有重复；重复行已原样保留", table.name),
+            Lang::En => format!("the key of dataset {} repeats; the rows are kept as they are", table.name),
+        });
+    }
+    let skipped = matcher.skipped();
+    if skipped.too_short + skipped.too_long > 0 {
+        let (short, long) = (skipped.too_short, skipped.too_long);
+        env.notices.tell(match env.lang {
+            Lang::Zh => format!("{short} 个员工标识太短、{long} 个太长，无法在自由文本中查找；数量已写入 reconciliation.json"),
+            Lang::En => format!("{short} staff identifiers are too short and {long} too long to be looked for in free text; the counts stand in reconciliation.json"),
+        });
+    }
 }
 
 /// Minutes after which a snapshot is worth a remark: servers keep old versions of rows as long as it lives.

@@ -1,6 +1,7 @@
 //! Databases of a case: the mapping that reads one, its password, and the one view in which it is read.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Env, Error};
 use crate::config::case::{MappingRef, SourceConfig, SourceLocation};
@@ -78,6 +79,24 @@ pub(super) async fn open(env: &Env, config: &SourceConfig) -> Result<Box<dyn Row
             Err(Error::Worker { doing: "opening a folder as a database" })
         }
     }
+}
+
+/// The source with so many connections in all, where its engine allows for more than one; told is when one of them had
+/// to be replaced.
+pub(super) fn with_readers(
+    env: &Env,
+    config: &SourceConfig,
+    source: Box<dyn RowSource>,
+    connections_max: usize,
+) -> Box<dyn RowSource> {
+    let (lang, notices, name) = (env.lang, Arc::clone(&env.notices), config.name.clone());
+    let replaced = move |error: &source::Error| {
+        notices.tell(match lang {
+            Lang::Zh => format!("来源 `{name}`：{error}；快照仍在，这一段数据重新读取"),
+            Lang::En => format!("source `{name}`: {error}; the snapshot lives on and those rows are read again"),
+        });
+    };
+    source::with_readers(source, connections_max, Box::new(replaced))
 }
 
 /// A part for each table it stands for, or the part itself.

@@ -16,6 +16,8 @@ use crate::fsio;
 pub const KEY_FILES: [&str; 3] = ["staff.key", "customer.key", "fingerprint.key"];
 /// Bytes of a key file, at most.
 const KEY_FILE_BYTES_MAX: u64 = 4_096;
+/// What codes of our own files are made of besides the file.
+const OWN_FILE: &[u8] = b"sealport/v1 own file\0";
 /// Marks keys that anybody can derive.
 const TEST_ONLY_MARK: &str = "# TEST-ONLY";
 
@@ -188,6 +190,16 @@ impl Keys {
         token::token(self.key(kind), kind, value)
     }
 
+    /// A code, in hex, by which something written for ourselves can be recognised as ours later.
+    pub fn authenticate(&self, text: &[u8]) -> String {
+        HEXLOWER.encode(&self.fingerprint.mac.mac(&[OWN_FILE, text]))
+    }
+
+    /// Whether a code of [`Keys::authenticate`] belongs to a text.
+    pub fn authenticates(&self, text: &[u8], code: &[u8]) -> bool {
+        HEXLOWER.decode(code).is_ok_and(|code| self.fingerprint.mac.verifies(&[OWN_FILE, text], &code))
+    }
+
     /// Fingerprint of a secret: equal secrets have equal fingerprints, and nothing else can be read from one.
     pub fn fingerprint(&self, value: &[u8]) -> String {
         format!("hmac-sha256:{}", &HEXLOWER.encode(&self.fingerprint.mac.mac(&[value]))[..16])
@@ -251,6 +263,18 @@ mod tests {
         assert_eq!(again.id_customer(), Keys::test_only(7).id_customer());
         assert_ne!(again.id_customer(), Keys::test_only(8).id_customer());
         assert_ne!(keys.id_staff(), keys.id_customer());
+    }
+
+    /// Our own files are recognised, and nobody else's.
+    #[test]
+    fn own_files() {
+        let (keys, others) = (Keys::test_only(7), Keys::test_only(8));
+        let code = keys.authenticate(b"text");
+        assert!(keys.authenticates(b"text", code.as_bytes()));
+        assert!(!keys.authenticates(b"texT", code.as_bytes()));
+        assert!(!keys.authenticates(b"text", b""));
+        assert!(!keys.authenticates(b"text", &code.as_bytes()[..62]));
+        assert!(!others.authenticates(b"text", code.as_bytes()));
     }
 
     /// Keys that are no keys are refused by name.

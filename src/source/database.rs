@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 use super::{Address, Error};
 use crate::model::Engine;
 use crate::progress::Cancel;
-use crate::rows::{RawBatch, RawValue};
+use crate::rows::{KeyCut, RawBatch, RawValue};
 
 /// Where a database lies.
 #[derive(Debug, Clone)]
@@ -102,6 +102,8 @@ pub struct QueryPlan {
     pub has_sort: bool,
     /// Whether rows are put aside in a temporary table or index.
     pub has_temporary: bool,
+    /// What the engine expects it to cost, in a unit of its own; `None` where it does not say.
+    pub cost: Option<u64>,
 }
 
 /// A consistent, read-only view of one database.
@@ -132,11 +134,34 @@ pub trait RowSource: Send {
         cancel: &'a Cancel,
     ) -> BoxFuture<'a, Result<u64, Error>>;
 
+    /// Like [`Self::read`], with the same rows in the same order, for a SELECT that may also be read in ranges of a key.
+    /// The plain way unless an implementation knows better.
+    fn read_cut<'a>(
+        &'a mut self,
+        select: Select<'a>,
+        _cut: Option<&'a KeyCut>,
+        out: Sender<RawBatch>,
+        cancel: &'a Cancel,
+    ) -> BoxFuture<'a, Result<u64, Error>> {
+        self.read(select, out, cancel)
+    }
+
+    /// Another connection that sees exactly the state this one sees, for reading beside it. `None` where the engine
+    /// gives no proof that two connections see the same.
+    fn fork(&mut self) -> BoxFuture<'_, Result<Option<Box<dyn RowSource>>, Error>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// The first row of a SELECT as text, for control totals: numbers exactly, bytes as hex. Empty without a row.
     fn first_row<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<Vec<Option<String>>, Error>>;
 
     /// How the engine would run a SELECT; nothing of it is run.
     fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>>;
+
+    /// Checksums of the tables outside the snapshot, by name, as they were when the source was opened.
+    fn checksums(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 
     /// Tables outside the snapshot whose content changed since the source was opened, in name order.
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>>;

@@ -30,11 +30,11 @@ pub(super) struct Options<'a> {
 
 /// Checks a header against the dataset: known names, none twice, all key columns there.
 pub(super) fn check_header(file: &str, dataset: &Dataset, header: &[String]) -> Result<(), Error> {
-    let accepted: BTreeSet<&str> = dataset.own_columns().map(|c| c.name).collect();
+    let accepted: BTreeSet<&str> = dataset.fillable_columns().map(|c| c.name).collect();
     let mut seen = BTreeSet::new();
     for name in header {
         if !accepted.contains(name.as_str()) {
-            let accepted: Vec<&str> = dataset.own_columns().map(|c| c.name).collect();
+            let accepted: Vec<&str> = dataset.fillable_columns().map(|c| c.name).collect();
             return Err(Error::UnknownColumn {
                 file: file.into(),
                 column: name.clone(),

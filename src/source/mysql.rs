@@ -299,9 +299,13 @@ impl RowSource for MySqlSource {
                 steps.push(words.join(" "));
             }
             let has = |word: &str| steps.iter().any(|s| s.contains(word));
-            Ok(QueryPlan { has_sort: has("Using filesort"), has_temporary: has("Using temporary"), steps })
+            Ok(QueryPlan { has_sort: has("Using filesort"), has_temporary: has("Using temporary"), cost: None, steps })
         }
         .boxed()
+    }
+
+    fn checksums(&self) -> BTreeMap<String, String> {
+        self.checksums.clone()
     }
 
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>> {

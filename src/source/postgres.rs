@@ -1,7 +1,8 @@
 //! PostgreSQL, read-only and in one snapshot.
 //!
 //! One connection holds a `REPEATABLE READ READ ONLY` transaction for the life of the object and exports its snapshot,
-//! which a server keeps alive exactly that long. Statements without parameters stream as binary `COPY`, decoded
+//! which a server keeps alive exactly that long; further connections can take it over ([`RowSource::fork`]) and read
+//! the very same state. Statements without parameters stream as binary `COPY`, decoded
 //! straight into columns; statements with parameters stream through a portal of the extended protocol, in the same
 //! binary forms. Types that are not decoded here are read as the text the server prints.
 //!
@@ -35,6 +36,18 @@ use copy::CopyRows;
 pub(super) struct PostgresSource {
     connection: PgConnection,
     description: SourceDescription,
+    /// What others need to read the same state; `None` where they cannot, and in those others themselves.
+    shared: Option<SharedView>,
+}
+
+/// A snapshot that other connections may take over, and how to know that they have.
+#[derive(Debug, Clone)]
+struct SharedView {
+    address: Address,
+    /// Its id on the server.
+    id: String,
+    /// The transactions it sees, and when the server started: an id alone could name another server's snapshot.
+    mark: (String, String),
 }
 
 impl PostgresSource {
@@ -43,9 +56,17 @@ impl PostgresSource {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::AccessDenied`], [`Error::Tls`], or what the server says.
     pub(super) async fn open(address: &Address) -> Result<Self, Error> {
+        let mut source = Self::connect(address, "sealport").await?;
+        source.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        source.describe(address).await?;
+        Ok(source)
+    }
+
+    /// A connection whose session is set up, outside of any transaction.
+    async fn connect(address: &Address, application: &str) -> Result<Self, Error> {
         let options = PgConnectOptions::from_url(&address.url()?)
             .map_err(|e| driver(Engine::Postgres, "connect to", e))?
-            .application_name("sealport")
+            .application_name(application)
             .disable_statement_logging();
         let connection = connect(Engine::Postgres, options.connect()).await?;
         let description = SourceDescription {
@@ -54,35 +75,43 @@ impl PostgresSource {
             snapshot: String::new(),
             settings: BTreeMap::new(),
         };
-        let mut source = Self { connection, description };
-        source.begin().await?;
+        let mut source = Self { connection, description, shared: None };
+        for sql in SESSION {
+            source.run(sql).await?;
+        }
         Ok(source)
     }
 
-    async fn begin(&mut self) -> Result<(), Error> {
-        for sql in [
-            // Texts of times do not depend on the server's settings, and nothing of ours ends by a timer.
-            "SET SESSION TimeZone = 'UTC'",
-            "SET SESSION DateStyle = 'ISO, YMD'",
-            "SET SESSION IntervalStyle = 'iso_8601'",
-            "SET SESSION bytea_output = 'hex'",
-            "SET SESSION statement_timeout = 0",
-            "SET SESSION idle_in_transaction_session_timeout = 0",
-            "SET SESSION lock_timeout = '30s'",
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        ] {
-            self.connection.execute(sql).await.map_err(failed)?;
+    /// A connection that reads the state of a snapshot held elsewhere.
+    async fn join(view: &SharedView) -> Result<Self, Error> {
+        let mut source = Self::connect(&view.address, "sealport reader").await?;
+        // Whoever waits to alter a table makes later readers wait, and waits itself for the holder of the snapshot:
+        // nobody would move. The holder can still read, so a reader gives up soon.
+        source.run("SET SESSION lock_timeout = '5s'").await?;
+        source.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let id = view.id.replace('\'', "''");
+        source.run(&format!("SET TRANSACTION SNAPSHOT '{id}'")).await?;
+        if source.mark_of_view().await? != view.mark {
+            return Err(Error::Unreachable { engine: Engine::Postgres.word(), reason: "another server answers there" });
         }
+        Ok(source)
+    }
+
+    async fn mark_of_view(&mut self) -> Result<(String, String), Error> {
+        let transactions = self.one("SELECT txid_current_snapshot()::text").await?;
+        Ok((transactions, self.one("SELECT pg_postmaster_start_time()::text").await?))
+    }
+
+    async fn run(&mut self, sql: &str) -> Result<(), Error> {
+        self.connection.execute(AssertSqlSafe(sql.to_owned())).await.map(|_| ()).map_err(failed)
+    }
+
+    async fn describe(&mut self, address: &Address) -> Result<(), Error> {
         self.description.version = self.one("SELECT current_setting('server_version')").await?;
-        let position = self.one("SELECT txid_current_snapshot()::text").await?;
-        // A standby does not export; its transaction is one snapshot all the same.
-        let is_standby = self.one("SELECT pg_is_in_recovery()::text").await? == "true";
-        self.description.snapshot = if is_standby {
-            format!("repeatable read, transactions {position}")
-        } else {
-            let id = self.one("SELECT pg_export_snapshot()").await?;
-            format!("repeatable read, exported {id}, transactions {position}")
-        };
+        let mark = self.mark_of_view().await?;
+        let id = self.one("SELECT pg_export_snapshot()").await?;
+        self.description.snapshot = format!("repeatable read, exported {id}, transactions {}", mark.0);
+        self.shared = Some(SharedView { address: address.clone(), id, mark });
         for (name, sql) in [
             ("server_encoding", "SELECT current_setting('server_encoding')"),
             ("client_encoding", "SELECT current_setting('client_encoding')"),
@@ -335,10 +364,20 @@ impl RowSource for PostgresSource {
                 steps.iter().any(|s| words.iter().any(|w| node(s).starts_with(w)))
             };
             Ok(QueryPlan {
+                cost: steps.first().and_then(|s| cost_of(s)),
                 has_sort: has(&["Sort ", "Incremental Sort "]),
                 has_temporary: has(&["Materialize ", "CTE Scan "]),
                 steps,
             })
+        }
+        .boxed()
+    }
+
+    fn fork(&mut self) -> BoxFuture<'_, Result<Option<Box<dyn RowSource>>, Error>> {
+        async move {
+            let Some(view) = &self.shared else { return Ok(None) };
+            let fork: Box<dyn RowSource> = Box::new(Self::join(view).await?);
+            Ok(Some(fork))
         }
         .boxed()
     }
@@ -375,6 +414,20 @@ impl RowSource for PostgresSource {
     }
 }
 
+/// How every session is set up.
+const SESSION: [&str; 8] = [
+    // Texts of times do not depend on the server's settings, and nothing of ours ends by a timer.
+    "SET SESSION TimeZone = 'UTC'",
+    "SET SESSION DateStyle = 'ISO, YMD'",
+    "SET SESSION IntervalStyle = 'iso_8601'",
+    "SET SESSION bytea_output = 'hex'",
+    "SET SESSION statement_timeout = 0",
+    "SET SESSION idle_in_transaction_session_timeout = 0",
+    // Servers of before version 17 do not know it.
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'",
+    "SET SESSION lock_timeout = '30s'",
+];
+
 /// Tables of the account's schemas by their own names, others with their schema; a partition is part of its parent.
 const TABLES: &str = "
 SELECT CASE WHEN n.nspname = ANY(current_schemas(false)) THEN c.relname ELSE n.nspname || '.' || c.relname END,
@@ -410,6 +463,13 @@ fn failed(error: sqlx::Error) -> Error {
 
 fn malformed() -> Error {
     Error::Server { engine: Engine::Postgres.word(), action: "read", code: "malformed value".into() }
+}
+
+/// The cost of a whole plan by its first line: `Sort  (cost=88.17..90.67 rows=1000 width=8)` costs 90.
+fn cost_of(step: &str) -> Option<u64> {
+    let (_, rest) = step.split_once("(cost=")?;
+    let (_, total) = rest.split_once("..")?;
+    total.split(['.', ' ']).next()?.parse().ok()
 }
 
 /// How many parameters a statement has: `$1` … outside texts, as the mapping numbers them.

@@ -119,8 +119,11 @@ fn postgres(action: &'static str, code: &str, message: &str) -> Error {
     match code {
         "42501" => Error::Privilege { engine, message: message.into() },
         "57014" => Error::Stopped { engine, reason: "its statement timeout passed or an administrator cancelled it" },
-        "57P01" | "57P02" | "57P03" | "57P05" | "08000" | "08003" | "08006" => Error::ConnectionLost { engine },
+        "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05" | "08000" | "08003" | "08006" => {
+            Error::ConnectionLost { engine }
+        }
         "40001" | "40P01" => Error::Stopped { engine, reason: "it ended the query to resolve a conflict with others" },
+        "55P03" => Error::Locked { engine },
         "53300" => Error::Unreachable { engine, reason: "it has no free connection" },
         "3D000" => Error::Unreachable { engine, reason: "it has no database of that name" },
         _ if code.starts_with("28") => Error::AccessDenied { engine },

@@ -186,6 +186,7 @@ impl RowSource for SqliteSource {
                     "AUTOMATIC",
                     "UNION USING TEMP",
                 ]),
+                cost: None,
                 steps,
             })
         })

@@ -1,9 +1,13 @@
 //! Real PostgreSQL and MySQL servers: every type comes across, the view is consistent, and what goes wrong is told.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
-use sealport::archive::Archive;
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sealport::archive::{Archive, BagWriter, TableSpec};
 use sealport::clock::{FixedClock, SeededRandom};
 use sealport::hint::Hint as _;
 use sealport::model::{Engine, Exit, Lang};
@@ -296,7 +300,7 @@ async fn mysql_connection_killed() {
     killed(Scratch::mysql(), "INSERT INTO t SELECT seq, REPEAT('x', 400) FROM seq_1_to_400000", kill).await;
 }
 
-const MAPPING: &str = r#"
+pub(crate) const MAPPING: &str = r#"
 [mapping]
 id = "shop"
 version = 1
@@ -332,7 +336,7 @@ conv.actor_type = { const = "staff" }
 sql.default = "SELECT l.id AS log_ref, l.made AS acted_at, l.login AS actor_ref, l.act AS action, l.txt AS detail FROM t_log l"
 "#;
 
-fn schema(engine: Engine) -> String {
+pub(crate) fn schema(engine: Engine) -> String {
     let time = if engine == Engine::MySql { "DATETIME(6)" } else { "TIMESTAMP" };
     let money = if engine == Engine::Sqlite { "TEXT" } else { "DECIMAL(12,2)" };
     let text = if engine == Engine::MySql { "VARCHAR(190) CHARACTER SET utf8mb4" } else { "TEXT" };
@@ -364,11 +368,30 @@ fn schema(engine: Engine) -> String {
     out
 }
 
-/// The same data in three engines: the same canonical rows, and with equal salts the same row roots, so an archive
-/// does not depend on where the data lay.
+/// All rows of a table of an archive.
+fn rows_of(archive: &Path, table: &str) -> RecordBatch {
+    let part = archive.join(format!("data/tables/{table}/part-00000.parquet"));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(part).unwrap()).unwrap().build().unwrap();
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
+/// The root of rows as a table, with salts that are the same at every call.
+fn root_of(rows: &RecordBatch, table: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let (random, clock) = (SeededRandom::new(*b"equal salts"), FixedClock(at("2026-11-01T00:00:00Z")));
+    let bag = BagWriter::create(&dir.path().join("a"), crate::bag::spec(), &random, &clock).unwrap();
+    let mut writer = bag.table(TableSpec::of(sealport::schema::dataset(table).unwrap())).unwrap();
+    writer.write(rows).unwrap();
+    writer.finish().unwrap().root.to_string()
+}
+
+/// The same data in four engines: the same canonical rows, and with equal salts the same row roots, so an archive
+/// does not depend on where the data lay. Rows out of canonical Parquet name another origin in `src_system` and
+/// `src_table`; in everything else they are equal too.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SEALPORT_TEST_MYSQL and SEALPORT_TEST_POSTGRES"]
-async fn one_dataset_three_engines() {
+async fn one_dataset_four_engines() {
     let dir = tempfile::tempdir().unwrap();
     let (mysql, postgres) = (Scratch::mysql(), Scratch::postgres());
     mysql.sql(&schema(Engine::MySql));
@@ -409,6 +432,40 @@ async fn one_dataset_three_engines() {
     for (name, found) in &tables[1..] {
         assert_eq!(found, &tables[0].1, "{name} against {}", tables[0].0);
     }
+
+    let expected = rows_of(&dir.path().join("sqlite/out/archives/engines-0001"), "payments");
+    let dataset = sealport::schema::dataset("payments").unwrap();
+    let own: Vec<usize> = (0..dataset.columns.len())
+        .filter(|i| {
+            let column = &dataset.columns[*i];
+            column.twin_of.is_none() && !column.name.starts_with("src_") && column.name != "evidence"
+        })
+        .collect();
+    let canonical = expected.project(&own).unwrap();
+    fs::create_dir_all(dir.path().join("files")).unwrap();
+    let file = fs::File::create(dir.path().join("files/payments.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, canonical.schema(), None).unwrap();
+    writer.write(&canonical).unwrap();
+    writer.close().unwrap();
+    let case = dir.path().join("parquet");
+    write_case(&case, &format!("parquet:{}", dir.path().join("files").display()), "");
+    let text = fs::read_to_string(case.join("case.toml")).unwrap();
+    fs::write(case.join("case.toml"), text.replace("mapping = \"\"\n", "")).unwrap();
+    crate::support::copy_tree(&keys, &case);
+    let (answer, sealed) = ops::seal::seal(&env(), &case, &SealOptions::default()).await.unwrap();
+    assert_eq!(answer.exit, Exit::Success, "{}", answer.text);
+    let found = rows_of(&sealed.path, "payments");
+    let mut columns = found.columns().to_vec();
+    for origin in ["src_system", "src_table"] {
+        let at = dataset.column_index(origin).unwrap();
+        assert_ne!(columns[at].as_ref(), expected.columns()[at].as_ref(), "{origin} names where the rows came from");
+        columns[at] = Arc::clone(&expected.columns()[at]);
+    }
+    let same = RecordBatch::try_new(expected.schema(), columns).unwrap();
+    assert_eq!(same, expected);
+    assert_eq!(same.num_rows(), 500);
+    assert_eq!(root_of(&same, "payments"), root_of(&expected, "payments"));
+    assert_ne!(root_of(&found, "payments"), root_of(&expected, "payments"));
 }
 
 /// A table that lost a column since the mapping was written stops the seal before a row is read.
@@ -427,4 +484,47 @@ async fn altered_table_is_told_before_reading() {
     assert!(error.to_string().contains("t_pay.amt"), "{error}");
     assert_eq!(error.exit(), Exit::Invalid);
     assert_eq!(fs::read_dir(case.join("out/archives")).map_or(0, Iterator::count), 0);
+}
+
+/// An account that may not read one of the tables: told before a row is read, without the account's name.
+async fn privilege_missing(db: Scratch, account: &str, prepare: &str, exit: Exit, words: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    db.sql(&schema(db.engine));
+    db.sql(prepare);
+    let (url, passwords) = db.as_account(account, "ro");
+    let case = dir.path().join("case");
+    write_case(&case, url.as_str(), "mapping.toml");
+    fs::write(case.join("mapping.toml"), MAPPING).unwrap();
+    ops::keys::new(&env(), &case.join("secrets"), &case.join("keyring")).unwrap();
+    let error = ops::seal::seal(&env_with(passwords), &case, &SealOptions::default()).await.unwrap_err();
+    let mut told = format!("{error}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(c) = cause {
+        told = format!("{told}: {c}");
+        cause = c.source();
+    }
+    assert_eq!(error.exit(), exit, "{told}");
+    assert!(told.contains(words) && !told.contains(account), "{told}");
+    assert!(error.hint(Lang::En).unwrap().contains("doctor"), "{:?}", error.hint(Lang::En));
+    assert_eq!(fs::read_dir(case.join("out/archives")).map_or(0, Iterator::count), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SEALPORT_TEST_POSTGRES, the URL of a PostgreSQL server"]
+async fn postgres_privilege_missing() {
+    let prepare = "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'sealport_it_few') THEN CREATE ROLE sealport_it_few LOGIN PASSWORD 'ro'; END IF; END $$;
+        GRANT SELECT ON t_user, t_log TO sealport_it_few";
+    privilege_missing(Scratch::postgres(), "sealport_it_few", prepare, Exit::Io, "t_pay").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SEALPORT_TEST_MYSQL, the URL of a MySQL or MariaDB server"]
+async fn mysql_privilege_missing() {
+    let db = Scratch::mysql();
+    let name = db.url.path().trim_start_matches('/').to_owned();
+    let prepare = format!(
+        "CREATE OR REPLACE USER sealport_it_few@'%' IDENTIFIED BY 'ro';
+         GRANT SELECT ON {name}.t_user TO sealport_it_few@'%'; GRANT SELECT ON {name}.t_log TO sealport_it_few@'%'"
+    );
+    privilege_missing(db, "sealport_it_few", &prepare, Exit::Invalid, "t_pay").await;
 }

@@ -153,9 +153,9 @@ fn passwords_stay_out_of_cases() {
 #[test]
 fn limits_are_kept() {
     let place = estate();
-    let run = place.run(&["seal", "case", "--max-rate", "100000"]);
+    let run = place.run(&["seal", "case", "--max-rate", "100000", "--max-connections", "1"]);
     assert_eq!(run.code, 0, "{}", run.err);
-    for (flag, value) in [("--until", "six"), ("--until", "25:00"), ("--max-rate", "0")] {
+    for (flag, value) in [("--until", "six"), ("--until", "25:00"), ("--max-rate", "0"), ("--max-connections", "0")] {
         assert_eq!(place.run(&["seal", "case", flag, value]).code, 2, "{flag} {value}");
     }
 }

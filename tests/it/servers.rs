@@ -76,6 +76,13 @@ impl Scratch {
         self.password.as_ref().map(|p| Secret::new(p.clone().into_bytes()))
     }
 
+    /// The address for another account of the server, and its password.
+    pub(crate) fn as_account(&self, name: &str, password: &str) -> (Url, Arc<dyn Passwords>) {
+        let mut url = self.url.clone();
+        url.set_username(name).unwrap();
+        (url, Arc::new(Known(Some(Secret::new(password.as_bytes().to_vec())))))
+    }
+
     /// Gives the password of this server to whoever asks.
     pub(crate) fn passwords(&self) -> Arc<dyn Passwords> {
         Arc::new(Known(self.secret()))
@@ -130,21 +137,26 @@ pub(crate) async fn cells(source: &mut dyn RowSource, sql: &str, values: &[Strin
     let (read, out) = tokio::join!(source.read(Select { sql, values }, sender, &cancel), async {
         let mut out: Vec<Vec<String>> = Vec::new();
         while let Some(batch) = receiver.recv().await {
-            out.resize(batch.columns.len(), Vec::new());
-            for (column, cells) in out.iter_mut().zip(&batch.columns) {
-                column.extend((0..cells.len()).map(|i| match cells.get(i) {
-                    RawValue::Null => "NULL".to_owned(),
-                    RawValue::Int(i) => format!("int {i}"),
-                    RawValue::Real(x) => format!("real {x}"),
-                    RawValue::Text(s) => format!("text {s}"),
-                    RawValue::Bytes(b) => format!("bytes {b:?}"),
-                }));
-            }
+            texts(&batch, &mut out);
         }
         out
     });
     read.unwrap();
     out
+}
+
+/// Appends the cells of a batch as texts, columns outside, rows inside.
+pub(crate) fn texts(batch: &RawBatch, out: &mut Vec<Vec<String>>) {
+    out.resize(batch.columns.len(), Vec::new());
+    for (column, cells) in out.iter_mut().zip(&batch.columns) {
+        column.extend((0..cells.len()).map(|i| match cells.get(i) {
+            RawValue::Null => "NULL".to_owned(),
+            RawValue::Int(i) => format!("int {i}"),
+            RawValue::Real(x) => format!("real {x}"),
+            RawValue::Text(s) => format!("text {s}"),
+            RawValue::Bytes(b) => format!("bytes {b:?}"),
+        }));
+    }
 }
 
 /// Writes a case folder whose only source is this database.

@@ -7,12 +7,12 @@ use datafusion::sql::sqlparser::ast::{Expr, Select, SetExpr, Statement, TableFac
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 
 use std::ops::ControlFlow;
 
 use super::super::part::Part;
-use super::super::select::{dialect, facts};
+use super::super::select::{dialect, facts, is_aggregate, offset};
 
 /// A statement extended by the columns of its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,39 +70,10 @@ fn alias_of(index: usize) -> String {
     format!("raw__{index}")
 }
 
-/// Functions that make one row of many.
-const AGGREGATES: [&str; 22] = [
-    "count",
-    "sum",
-    "total",
-    "avg",
-    "min",
-    "max",
-    "group_concat",
-    "string_agg",
-    "array_agg",
-    "json_agg",
-    "jsonb_agg",
-    "json_group_array",
-    "json_group_object",
-    "json_arrayagg",
-    "json_objectagg",
-    "bit_and",
-    "bit_or",
-    "bool_and",
-    "bool_or",
-    "every",
-    "std",
-    "stddev",
-];
-
 fn has_aggregate(select: &Select) -> bool {
     let mut found = false;
     let _ = visit_expressions(&select.projection, |e| {
-        if let Expr::Function(function) = e {
-            let name = function.name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.to_ascii_lowercase());
-            found |= name.is_some_and(|n| AGGREGATES.contains(&n.as_str()));
-        }
+        found |= matches!(e, Expr::Function(function) if is_aggregate(function));
         ControlFlow::<()>::Continue(())
     });
     found
@@ -131,14 +102,4 @@ fn before_from(sql: &str, dialect: &dyn Dialect) -> Option<usize> {
 
 fn is_from(word: &Word) -> bool {
     word.keyword == Keyword::FROM && word.quote_style.is_none()
-}
-
-/// Byte position of a line and column, both from 1 and in characters.
-fn offset(sql: &str, at: Location) -> Option<usize> {
-    let line = usize::try_from(at.line).ok()?.checked_sub(1)?;
-    let column = usize::try_from(at.column).ok()?.checked_sub(1)?;
-    let start: usize = sql.split_inclusive('\n').take(line).map(str::len).sum();
-    let rest = sql.get(start..)?;
-    let inside = rest.char_indices().nth(column).map_or(rest.len(), |(i, _)| i);
-    Some(start + inside)
 }

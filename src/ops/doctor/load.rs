@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::findings::{Findings, Mark, Topic};
 use crate::config::Case;
+use crate::config::case::SourceLocation;
 use crate::mapping::{Part, staff_sql};
-use crate::model::{Bilingual, Exit};
+use crate::model::{Bilingual, Engine, Exit};
 use crate::ops::places;
+use crate::ops::seal::CONNECTIONS_DEFAULT;
 use crate::ops::seal::plan::{Database, Plan};
 use crate::source::database::TableInfo;
 
@@ -45,9 +47,12 @@ pub(super) struct Load {
 impl Load {
     /// Takes over what a mapping reads from a database.
     pub(super) fn source(&mut self, database: &Database, parts: &[Part], tables: &[TableInfo]) {
-        self.connections += 1;
-        // Every table is counted once.
-        self.statements += tables.len() as u64;
+        // Only PostgreSQL's snapshot can be read over several.
+        let is_shared = matches!(database.config.location, SourceLocation::Server { engine: Engine::Postgres, .. });
+        self.connections += if is_shared { CONNECTIONS_DEFAULT.into() } else { 1 };
+        // Every table is counted once, and the largest keys and times are asked of those that are read.
+        let is_read = |t: &TableInfo| parts.iter().any(|p| p.tables.iter().any(|n| n.eq_ignore_ascii_case(&t.name)));
+        self.statements += (tables.len() + tables.iter().filter(|t| is_read(t)).count()) as u64;
         for part in parts {
             // Its rows, its control totals, and its staff where it has any.
             self.statements += 2 + u64::from(staff_sql(part).is_some());
@@ -74,10 +79,10 @@ impl Load {
         let (connections, statements, minutes) = (self.connections, self.statements, self.minutes);
         let text = Bilingual::new(
             format!(
-                "约 {rows} 行；{connections} 个连接、{statements} 条语句，每个快照最长约 {minutes} 分钟（按每秒 {ROWS_PER_SECOND} 行估算）"
+                "约 {rows} 行；至多 {connections} 个连接、{statements} 条语句，每个快照最长约 {minutes} 分钟（按每秒 {ROWS_PER_SECOND} 行估算）"
             ),
             format!(
-                "about {rows} rows; {connections} connections, {statements} statements, the longest snapshot about {minutes} minutes (at {ROWS_PER_SECOND} rows a second)"
+                "about {rows} rows; up to {connections} connections, {statements} statements, the longest snapshot about {minutes} minutes (at {ROWS_PER_SECOND} rows a second)"
             ),
         );
         let mark = if minutes > LONG_SNAPSHOT_MINUTES { Mark::Note } else { Mark::Ok };

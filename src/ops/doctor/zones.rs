@@ -63,6 +63,7 @@ pub(super) async fn look(
     let (mut asked, mut doubts) = (0, 0);
     for part in parts {
         env.cancel.check()?;
+        view.task.label(part.dataset.name);
         let Some(query) = latest_sql(part) else { continue };
         let row = match source.first_row(Select { sql: &query.sql, values: &query.values }).await {
             Ok(row) => row,

@@ -4,12 +4,15 @@
 //! Neither file names a host, a user or a path. The schemas are `docs/formats/reconciliation.schema.json` and
 //! `docs/formats/custody.schema.json`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::plan::Plan;
 use super::raw::{RawPlan, RawRecord};
+use super::resume::{Redacted, Sitting};
 use crate::archive::TableSummary;
 use crate::config::Case;
 use crate::config::case::LeakException;
@@ -17,24 +20,24 @@ use crate::crypto;
 use crate::mapping::{Part, PartTotals, SourceTotals, reconcile};
 use crate::model::Digest;
 use crate::ops::Error;
-use crate::pseudonym::{LeakHit, RedactionCounts, Skipped};
+use crate::pseudonym::{LeakHit, Skipped};
 use crate::schema;
 use crate::source::RowSource;
 use crate::source::bills::Bill;
 use crate::source::database::{SourceDescription, TableInfo};
 
 /// One supply of rows and what became of it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct FeedRecord {
     dataset: String,
     source: String,
     table: String,
-    kind: &'static str,
+    kind: Cow<'static, str>,
     sql: Option<String>,
     conditions: Vec<String>,
     note: Option<String>,
     /// Columns whose class the part declares to be stronger than the schema's.
-    class_overrides: BTreeMap<String, &'static str>,
+    class_overrides: BTreeMap<String, Cow<'static, str>>,
     /// Formula of the source's own hash chain.
     chain: Option<String>,
     totals: PartTotals,
@@ -55,14 +58,14 @@ impl FeedRecord {
             dataset: dataset.into(),
             source: source.into(),
             table: part.table.clone(),
-            kind: "select",
+            kind: "select".into(),
             sql: Some(sql.to_owned()),
             conditions: part.conditions.clone(),
             note: part.where_note.clone().or_else(|| part.note.clone()),
             class_overrides: part
                 .class_overrides()
                 .into_iter()
-                .map(|(c, class)| (c.to_owned(), class.name()))
+                .map(|(c, class)| (c.to_owned(), class.name().into()))
                 .collect(),
             chain: part.chain(),
             totals,
@@ -88,7 +91,7 @@ impl FeedRecord {
             dataset: dataset.into(),
             source: source.into(),
             table: table.into(),
-            kind,
+            kind: kind.into(),
             sql: None,
             conditions: Vec::new(),
             note: None,
@@ -101,7 +104,7 @@ impl FeedRecord {
 }
 
 /// A file read while sealing.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LoadedFile {
     pub(super) file_ref: String,
     pub(super) dataset: String,
@@ -130,6 +133,36 @@ impl LoadedFile {
     }
 }
 
+/// What became of every supply of the tables that are finished.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ledger {
+    feeds: Vec<FeedRecord>,
+    files: Vec<LoadedFile>,
+    raw: Vec<RawRecord>,
+}
+
+/// One entry of a [`Ledger`], as it is written down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Record {
+    Feed(FeedRecord),
+    File(LoadedFile),
+    Raw(RawRecord),
+}
+
+impl Ledger {
+    pub(super) fn push(&mut self, record: Record) {
+        match record {
+            Record::Feed(feed) => self.feeds.push(feed),
+            Record::File(file) => self.files.push(file),
+            Record::Raw(raw) => self.raw.push(raw),
+        }
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &LoadedFile> {
+        self.files.iter()
+    }
+}
+
 struct SourceRecord {
     name: String,
     description: SourceDescription,
@@ -145,8 +178,9 @@ struct SourceRecord {
 /// Everything counted so far.
 pub(super) struct Account {
     sources: Vec<SourceRecord>,
-    feeds: Vec<FeedRecord>,
-    files: Vec<LoadedFile>,
+    ledger: Ledger,
+    /// Entries that are not written down yet.
+    fresh: Vec<Record>,
     /// `(source, table)` that some SELECT reads.
     taken: Vec<(String, String)>,
     expected_rows: u64,
@@ -155,7 +189,6 @@ pub(super) struct Account {
     accepted_leaks: Vec<Value>,
     missing_registers: Vec<String>,
     skipped: Skipped,
-    raw: Vec<RawRecord>,
     /// Tables that are read and have no raw table.
     raw_left_out: Vec<Value>,
 }
@@ -178,8 +211,8 @@ impl Account {
             if !missing.is_empty() {
                 return Err(Error::usage(
                     format!("the source `{}` lacks what its mapping requires: {}", config.name, missing.join(", ")),
-                    "请核对数据库版本与映射文件的 requires；映射可能是为另一版本编写的。",
-                    "compare the database with `requires` of the mapping file; it may be written for another version",
+                    "请核对数据库版本与映射文件的 requires：映射可能是为另一版本编写的，或该账号看不到这些表（`sealport doctor` 会打印授权所需的 SQL）。",
+                    "compare the database with `requires` of the mapping file: it may be written for another version, or the account may not see these tables (`sealport doctor` prints the SQL that grants it)",
                 ));
             }
             for part in plan.parts(index) {
@@ -202,8 +235,8 @@ impl Account {
         expected_rows += plan.bills.iter().map(|b| b.rows).sum::<u64>();
         Ok(Self {
             sources,
-            feeds: Vec::new(),
-            files: Vec::new(),
+            ledger: Ledger::default(),
+            fresh: Vec::new(),
             taken,
             expected_rows,
             absent: plan.absent.clone(),
@@ -211,9 +244,28 @@ impl Account {
             accepted_leaks: Vec::new(),
             missing_registers: plan.missing_registers.clone(),
             skipped: Skipped::default(),
-            raw: Vec::new(),
             raw_left_out: Vec::new(),
         })
+    }
+
+    /// Entries made since this was asked last.
+    pub(super) fn fresh(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    fn enter(&mut self, record: Record) {
+        self.fresh.push(record.clone());
+        self.ledger.push(record);
+    }
+
+    /// Takes over what an earlier process wrote down.
+    pub(super) fn go_on(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
+    }
+
+    /// What makes the view of each source consistent.
+    pub(super) fn snapshots(&self) -> BTreeMap<String, String> {
+        self.sources.iter().map(|s| (s.name.clone(), s.description.snapshot.clone())).collect()
     }
 
     /// The tables of a database, by its position.
@@ -232,13 +284,12 @@ impl Account {
     }
 
     pub(super) fn raw(&mut self, record: RawRecord) {
-        self.raw.push(record);
-        self.raw.sort_by(|a, b| a.name.cmp(&b.name));
+        self.enter(Record::Raw(record));
     }
 
     /// Rows written into raw tables.
     pub(super) fn raw_rows(&self) -> u64 {
-        self.raw.iter().map(RawRecord::rows).sum()
+        self.ledger.raw.iter().map(RawRecord::rows).sum()
     }
 
     /// Asks every source which tables outside its snapshot changed meanwhile; returns them as `source.table`.
@@ -249,6 +300,8 @@ impl Account {
         let mut all = Vec::new();
         for (record, source) in self.sources.iter_mut().zip(databases) {
             record.moved = source.moved().await?;
+            // By now it is known over how many connections its rows came.
+            record.description = source.description();
             all.extend(record.moved.iter().map(|table| format!("{}.{table}", record.name)));
         }
         Ok(all)
@@ -264,36 +317,44 @@ impl Account {
     }
 
     pub(super) fn feed(&mut self, feed: FeedRecord) {
-        self.feeds.push(feed);
+        self.enter(Record::Feed(feed));
     }
 
     pub(super) fn file(&mut self, file: LoadedFile) {
-        self.files.push(file);
+        self.enter(Record::File(file));
     }
 
     pub(super) fn bill(&mut self, bill: &Bill, totals: &PartTotals) {
         let rejected = bill.rejected_count + totals.rows_quarantined;
-        self.files.push(LoadedFile {
+        self.enter(Record::File(LoadedFile {
             file_ref: format!("bills/{}", bill.bill_ref),
             dataset: "bill_lines".into(),
             sha256: bill.sha256.to_string(),
             expected_sha256: None,
             rows: totals.rows_read + bill.rejected_count,
             rejected,
-        });
+        }));
     }
 
     /// Files in name order.
-    pub(super) fn files(&mut self) -> &[LoadedFile] {
-        self.files.sort_by(|a, b| a.file_ref.cmp(&b.file_ref));
-        &self.files
+    pub(super) fn files(&self) -> Vec<&LoadedFile> {
+        let mut files: Vec<&LoadedFile> = self.ledger.files.iter().collect();
+        files.sort_by(|a, b| a.file_ref.cmp(&b.file_ref));
+        files
     }
 
-    pub(super) fn redactions(&mut self, counts: &RedactionCounts) {
-        for (dataset, column, kind, count) in counts.iter() {
+    /// Raw tables in name order.
+    fn raw_tables(&self) -> Vec<&RawRecord> {
+        let mut tables: Vec<&RawRecord> = self.ledger.raw.iter().collect();
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        tables
+    }
+
+    pub(super) fn redactions(&mut self, counts: &[Redacted]) {
+        for (dataset, column, kind, count) in counts {
             let place = self.redactions.entry(format!("{dataset}.{column}")).or_insert_with(|| json!({}));
             if let Value::Object(kinds) = place {
-                kinds.insert(kind.to_owned(), json!(count));
+                kinds.insert(kind.clone(), json!(count));
             }
         }
     }
@@ -309,12 +370,12 @@ impl Account {
 
     /// Rows set aside.
     pub(super) fn quarantined(&self) -> u64 {
-        self.feeds.iter().map(|f| f.totals.rows_quarantined).sum()
+        self.ledger.feeds.iter().map(|f| f.totals.rows_quarantined).sum()
     }
 
     /// Rows written into tables.
     pub(super) fn rows_written(&self) -> u64 {
-        self.feeds.iter().map(|f| f.totals.rows_written).sum()
+        self.ledger.feeds.iter().map(|f| f.totals.rows_written).sum()
     }
 
     /// Source = written + quarantined, for counts and every money column.
@@ -323,7 +384,7 @@ impl Account {
     /// [`Error::Reconcile`] naming every figure that differs.
     pub(super) fn reconcile(&self) -> Result<(), Error> {
         let mut mismatches = Vec::new();
-        for feed in &self.feeds {
+        for feed in &self.ledger.feeds {
             let Some(control) = &feed.control else { continue };
             for m in reconcile(control, &feed.totals) {
                 mismatches.push(format!(
@@ -332,7 +393,7 @@ impl Account {
                 ));
             }
         }
-        mismatches.extend(self.raw.iter().flat_map(RawRecord::mismatches));
+        mismatches.extend(self.raw_tables().into_iter().flat_map(RawRecord::mismatches));
         if mismatches.is_empty() { Ok(()) } else { Err(Error::Reconcile { mismatches }) }
     }
 
@@ -356,7 +417,7 @@ impl Account {
     /// Per dataset: rows, quarantined, sum of each money column, for the statement.
     pub(super) fn control_totals(&self) -> Map<String, Value> {
         let mut out: BTreeMap<String, (u64, u64, BTreeMap<String, i128>)> = BTreeMap::new();
-        for feed in &self.feeds {
+        for feed in &self.ledger.feeds {
             let entry = out.entry(feed.dataset.clone()).or_default();
             entry.0 += feed.totals.rows_written;
             entry.1 += feed.totals.rows_quarantined;
@@ -364,7 +425,7 @@ impl Account {
                 *entry.2.entry(column.clone()).or_default() += sum.written;
             }
         }
-        for raw in &self.raw {
+        for raw in &self.ledger.raw {
             out.insert(raw.name.clone(), (raw.rows(), 0, BTreeMap::new()));
         }
         out.into_iter()
@@ -382,7 +443,7 @@ impl Account {
             let Some(dataset) = schema::dataset(&table.name) else { continue };
             let (from, to) = super::dataset_coverage(case, dataset);
             let feeds: Vec<Value> =
-                self.feeds.iter().filter(|f| f.dataset == table.name).map(|f| self.feed_json(f)).collect();
+                self.ledger.feeds.iter().filter(|f| f.dataset == table.name).map(|f| self.feed_json(f)).collect();
             datasets.insert(
                 table.name.clone(),
                 json!({
@@ -398,7 +459,7 @@ impl Account {
             .iter()
             .map(|(source, t)| json!({ "source": source, "table": t.name, "rows": t.rows, "readable": t.is_readable }))
             .collect();
-        let raw: Map<String, Value> = self.raw.iter().map(|r| (r.name.clone(), r.json())).collect();
+        let raw: Map<String, Value> = self.ledger.raw.iter().map(|r| (r.name.clone(), r.json())).collect();
         let value = json!({
             "reconciliationFormat": 1,
             "datasets": datasets,
@@ -469,9 +530,17 @@ impl Account {
         })
     }
 
-    /// `data/custody/custody.jsonl`: one line per source, statement and file.
-    pub(super) fn custody(&self) -> Vec<u8> {
+    /// `data/custody/custody.jsonl`: one line per source, statement and file; and one about the sittings when the seal
+    /// was interrupted, with the number of facts by which the sources proved unchanged.
+    pub(super) fn custody(&self, sittings: &[Sitting], facts: usize) -> Vec<u8> {
         let mut lines: Vec<Value> = Vec::new();
+        if sittings.len() > 1 {
+            let sittings: Vec<Value> = sittings
+                .iter()
+                .map(|s| json!({ "beganAt": s.began_at, "snapshots": s.snapshots, "tables": s.tables }))
+                .collect();
+            lines.push(json!({ "event": "resumed", "sittings": sittings, "comparedFacts": facts }));
+        }
         for s in &self.sources {
             lines.push(json!({
                 "event": "source",
@@ -490,7 +559,7 @@ impl Account {
                 }).collect::<Vec<_>>(),
             }));
         }
-        for f in &self.feeds {
+        for f in &self.ledger.feeds {
             if let Some(sql) = &f.sql {
                 lines.push(json!({
                     "event": "select",
@@ -503,7 +572,7 @@ impl Account {
                 }));
             }
         }
-        for r in self.raw.iter().filter(|r| r.carried_by.is_none()) {
+        for r in self.raw_tables().into_iter().filter(|r| r.carried_by.is_none()) {
             lines.push(json!({
                 "event": "select",
                 "source": r.source,
@@ -514,7 +583,7 @@ impl Account {
                 "rows": r.rows(),
             }));
         }
-        for f in &self.files {
+        for f in self.files() {
             lines.push(json!({
                 "event": "file",
                 "file": f.file_ref,

@@ -6,23 +6,27 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::RecordBatch;
 use tokio::sync::mpsc;
 
 use super::account::{Account, FeedRecord, LoadedFile};
 use super::pace::Pace;
 use super::plan::{Feed, Plan};
+use super::proof::Controls;
+use super::quarantine::{self, Line};
 use super::raw::{self, Entry, RawPlan, RawRecord, RawSink, SinkTools};
+use super::resume::{self, Redacted, State};
+use super::spool::Spool;
 use crate::archive::{BagWriter, TableSpec, TableSummary, TableWriter};
 use crate::config::Case;
 use crate::config::case::ProjectRow;
 use crate::crypto;
-use crate::mapping::{self, Converter, PartTotals, Quarantined, control_sql};
+use crate::mapping::{self, Converter, PartTotals, Quarantined};
 use crate::ops::inventory::Inventory;
 use crate::ops::{Env, Error, places, sources};
 use crate::progress::{Cancel, Task};
 use crate::pseudonym::{Keys, Pseudonymiser, RedactionCounts, StaffMatcher};
-use crate::rows::{RawBatch, RawValue};
+use crate::rows::{KeyCut, RawBatch, RawValue};
 use crate::schema::{self, Dataset, Raised};
 use crate::source::database::Select;
 use crate::source::{CanonicalRows, RowSource, canonical_files, register};
@@ -42,13 +46,6 @@ enum Item {
     Quarantined(Vec<Quarantined>),
 }
 
-/// The table of quarantined rows; its order is the order of datasets and feeds.
-struct Quarantine {
-    dataset: &'static Dataset,
-    writer: TableWriter,
-    next_no: i64,
-}
-
 /// Pseudonymises, counts and writes; lives on one blocking thread per dataset.
 struct Sink {
     dataset: &'static Dataset,
@@ -63,7 +60,7 @@ struct Sink {
 struct Shared {
     pseudonymiser: Pseudonymiser,
     inventory: Inventory,
-    quarantine: Quarantine,
+    quarantine: Spool,
 }
 
 impl Sink {
@@ -86,35 +83,30 @@ impl Sink {
 
 impl Shared {
     fn set_aside(&mut self, dataset: &'static Dataset, raised: &Raised, rows: &[Quarantined]) -> Result<(), Error> {
-        let table = self.quarantine.dataset;
-        let keys: Vec<String> =
-            rows.iter().map(|r| self.pseudonymiser.token_for_key(dataset, raised, &r.key)).collect();
-        let count = rows.len();
-        let texts =
-            |f: &dyn Fn(&Quarantined) -> &str| Arc::new(StringArray::from_iter_values(rows.iter().map(f))) as ArrayRef;
-        let first = self.quarantine.next_no;
-        self.quarantine.next_no += i64::try_from(count).unwrap_or(0);
-        let columns: Vec<ArrayRef> = table
-            .columns
-            .iter()
-            .map(|c| match c.name {
-                "quarantine_no" => Arc::new(Int64Array::from_iter_values(first..self.quarantine.next_no)) as ArrayRef,
-                "dataset_name" => texts(&|_| dataset.name),
-                "column_name" => texts(&|r| &r.column),
-                "reason" => texts(&|r| r.reason),
-                "src_system" => texts(&|_| "sealport"),
-                "src_table" => texts(&|r| &r.src_table),
-                "src_key" => Arc::new(StringArray::from_iter_values(&keys)),
-                "evidence" => texts(&|_| "recorded"),
-                "is_deleted" => Arc::new(BooleanArray::from(vec![false; count])),
-                _ => new_null_array(&c.ty.arrow(), count),
-            })
-            .collect();
-        let batch = RecordBatch::try_new(table.arrow_schema(), columns)
-            .map_err(|_| Error::Worker { doing: "setting rows aside" })?;
-        self.quarantine.writer.write(&batch)?;
+        for row in rows {
+            self.quarantine.push(&Line {
+                dataset: dataset.name.into(),
+                column: row.column.clone(),
+                reason: row.reason.into(),
+                table: row.src_table.clone(),
+                key: self.pseudonymiser.token_for_key(dataset, raised, &row.key),
+            })?;
+        }
         Ok(())
     }
+}
+
+/// What is there when the pass begins: nothing, or what an earlier process finished.
+pub(super) struct Begun {
+    pub(super) state: State,
+    pub(super) tables: Vec<TableSummary>,
+    pub(super) ledger: Spool,
+    pub(super) quarantine: Spool,
+}
+
+/// The table of a dataset with the classes that the mappings of the case give its columns.
+pub(super) fn table_spec(plan: &Plan, dataset: &Dataset) -> TableSpec {
+    TableSpec::of(dataset).raised(&plan.raised(dataset.name))
 }
 
 /// The pass over all datasets.
@@ -129,11 +121,17 @@ pub(super) struct Flow<'a, 'r> {
     task: Arc<dyn Task>,
     pace: Arc<Pace>,
     shared: Option<Shared>,
+    controls: Controls,
+    /// What is finished, as it is written down after every table.
+    state: State,
+    ledger: Spool,
     tables: Vec<TableSummary>,
+    /// What was redacted before this sitting.
+    earlier_redactions: Vec<Redacted>,
     /// What was redacted in raw tables.
     raw_redactions: RedactionCounts,
     /// Coverage declared so far, joined with the counts when the inventory is written.
-    pub(super) covered: Vec<(&'static Dataset, chrono::NaiveDate, chrono::NaiveDate)>,
+    covered: Vec<(&'static Dataset, chrono::NaiveDate, chrono::NaiveDate)>,
 }
 
 impl<'a, 'r> Flow<'a, 'r> {
@@ -143,14 +141,15 @@ impl<'a, 'r> Flow<'a, 'r> {
         (plan, raw): (&'a Plan, &'a RawPlan),
         bag: &'a BagWriter<'r>,
         keys: &'a Keys,
-        matcher: Arc<StaffMatcher>,
-        task: Arc<dyn Task>,
-        pace: Arc<Pace>,
+        (matcher, task, pace): (Arc<StaffMatcher>, Arc<dyn Task>, Arc<Pace>),
+        controls: Controls,
+        Begun { state, tables, ledger, quarantine }: Begun,
     ) -> Result<Self, Error> {
         let pseudonymiser = Pseudonymiser::new(keys, Arc::clone(&matcher));
-        let dataset = known("quarantine")?;
-        let quarantine = Quarantine { dataset, writer: bag.table(TableSpec::of(dataset))?, next_no: 1 };
-        let shared = Shared { pseudonymiser, inventory: Inventory::default(), quarantine };
+        let inventory =
+            Inventory::from_counted(&state.inventory).ok_or(Error::Worker { doing: "going on counting" })?;
+        let shared = Shared { pseudonymiser, inventory, quarantine };
+        task.advance(tables.iter().map(|t| t.rows).sum());
         Ok(Self {
             env,
             case,
@@ -162,25 +161,73 @@ impl<'a, 'r> Flow<'a, 'r> {
             task,
             pace,
             shared: Some(shared),
-            tables: Vec::new(),
+            controls,
+            earlier_redactions: state.redactions.clone(),
+            state,
+            ledger,
+            tables,
             raw_redactions: RedactionCounts::default(),
             covered: Vec::new(),
         })
     }
 
-    /// Streams all feeds of a dataset into its table.
-    pub(super) async fn dataset(
+    /// Streams everything that is not finished yet.
+    ///
+    /// # Errors
+    /// Whatever stops a table; those finished before are written down.
+    pub(super) async fn all(
         &mut self,
-        dataset: &'static Dataset,
-        feeds: &[Feed],
         databases: &mut [Box<dyn RowSource>],
         account: &mut Account,
     ) -> Result<(), Error> {
-        self.table(dataset, feeds, None, databases, account).await
+        let plan = self.plan;
+        for (name, feeds) in &plan.feeds {
+            let Some(dataset) = schema::dataset(name) else { continue };
+            // Counted rows join the register of the same name, so it goes last.
+            if dataset.name == "record_inventory" {
+                continue;
+            }
+            let (from, to) = super::dataset_coverage(self.case, dataset);
+            self.covered.push((dataset, from, to));
+            self.task.label(dataset.title_en);
+            self.table(dataset, feeds, None, databases, account).await?;
+        }
+        let empty = Vec::new();
+        self.inventory(plan.feeds.get("record_inventory").unwrap_or(&empty), databases, account).await?;
+        self.loaded_files(databases, account).await?;
+        self.raw_tables(databases, account).await
+    }
+
+    /// Writes down that a table is finished, so that a later process need not read it again.
+    fn finished(&mut self, account: &mut Account) -> Result<(), Error> {
+        let Some(shared) = self.shared.as_mut() else { return Err(Error::Worker { doing: "closing a table" }) };
+        for table in self.tables.iter().skip(self.state.tables.len()) {
+            self.state.tables.push(self.bag.stage(table)?);
+            if let Some(sitting) = self.state.sittings.last_mut() {
+                sitting.tables.push(table.name.clone());
+            }
+        }
+        for record in account.fresh() {
+            self.ledger.push(&record)?;
+        }
+        self.state.ledger = self.ledger.mark()?;
+        self.state.inventory = shared.inventory.counted();
+        self.state.quarantine = shared.quarantine.mark()?;
+        self.state.redactions = self.redactions()?;
+        self.state.save(self.bag.folder(), self.keys)?;
+        self.bag.keep();
+        Ok(())
+    }
+
+    fn redactions(&self) -> Result<Vec<Redacted>, Error> {
+        let Some(shared) = self.shared.as_ref() else { return Err(Error::Worker { doing: "counting redactions" }) };
+        let mut now = shared.pseudonymiser.counts().clone();
+        now.merge(&self.raw_redactions);
+        Ok(resume::merged(&self.earlier_redactions, &now))
     }
 
     /// Writes `record_inventory`: the register's rows and those counted while streaming.
-    pub(super) async fn inventory(
+    async fn inventory(
         &mut self,
         feeds: &[Feed],
         databases: &mut [Box<dyn RowSource>],
@@ -204,11 +251,7 @@ impl<'a, 'r> Flow<'a, 'r> {
     }
 
     /// Writes `loaded_files`.
-    pub(super) async fn loaded_files(
-        &mut self,
-        databases: &mut [Box<dyn RowSource>],
-        account: &mut Account,
-    ) -> Result<(), Error> {
+    async fn loaded_files(&mut self, databases: &mut [Box<dyn RowSource>], account: &mut Account) -> Result<(), Error> {
         let header = ["file_ref", "dataset_name", "sha256", "expected_sha256", "row_count", "rejected_count"];
         let mut batch = RawBatch::new(header.len());
         for file in account.files() {
@@ -228,29 +271,34 @@ impl<'a, 'r> Flow<'a, 'r> {
         self.table(known("loaded_files")?, &[], Some(("listed while sealing", rows)), databases, account).await
     }
 
-    /// The finished tables and what was redacted.
-    pub(super) fn finish(mut self) -> Result<(Vec<TableSummary>, RedactionCounts), Error> {
-        let Some(shared) = self.shared.take() else { return Err(Error::Worker { doing: "closing tables" }) };
-        self.tables.push(shared.quarantine.writer.finish()?);
-        let mut redactions = shared.pseudonymiser.counts().clone();
-        redactions.merge(&self.raw_redactions);
-        Ok((self.tables, redactions))
+    /// Writes the table of rows that were set aside; all tables, what was redacted, and how it came about.
+    pub(super) fn finish(mut self) -> Result<(Vec<TableSummary>, Vec<Redacted>, State), Error> {
+        let redactions = self.redactions()?;
+        let Some(mut shared) = self.shared.take() else { return Err(Error::Worker { doing: "closing tables" }) };
+        let dataset = known("quarantine")?;
+        let mut writer = self.bag.table(TableSpec::of(dataset))?;
+        quarantine::write(&mut shared.quarantine, dataset, &mut writer, &self.env.cancel)?;
+        self.tables.push(writer.finish()?);
+        if let Some(sitting) = self.state.sittings.last_mut() {
+            sitting.tables.push(dataset.name.to_owned());
+        }
+        Ok((self.tables, redactions, self.state))
     }
 
     /// Reads the raw tables that no statement of a mapping carries.
-    pub(super) async fn raw_tables(
-        &mut self,
-        databases: &mut [Box<dyn RowSource>],
-        account: &mut Account,
-    ) -> Result<(), Error> {
+    async fn raw_tables(&mut self, databases: &mut [Box<dyn RowSource>], account: &mut Account) -> Result<(), Error> {
         let raw = self.raw;
         for entry in raw.entries.iter().filter(|e| e.carrier.is_none()) {
+            if self.state.has(&entry.name) {
+                continue;
+            }
             self.env.cancel.check()?;
             self.task.label(&entry.name);
             let Some(source) = databases.get_mut(entry.database) else { continue };
             let sink = self.raw_sink(entry)?;
             let done = raw::read_alone(source.as_mut(), entry, sink, &self.env.cancel, &self.pace).await?;
-            self.raw_done(entry, done, source.as_mut(), account).await?;
+            self.raw_done(entry, done, account)?;
+            self.finished(account)?;
         }
         Ok(())
     }
@@ -267,20 +315,14 @@ impl<'a, 'r> Flow<'a, 'r> {
         RawSink::start(entry, tools, |spec| Ok(self.bag.table(spec)?))
     }
 
-    async fn raw_done(
-        &mut self,
-        entry: &Entry,
-        done: raw::RawDone,
-        source: &mut dyn RowSource,
-        account: &mut Account,
-    ) -> Result<(), Error> {
-        let control = raw::control(source, entry).await?;
-        account.raw(RawRecord::new(entry, &done, control));
+    fn raw_done(&mut self, entry: &Entry, done: raw::RawDone, account: &mut Account) -> Result<(), Error> {
+        account.raw(RawRecord::new(entry, &done, self.controls.of_raw(entry)?));
         self.raw_redactions.merge(&done.redactions);
         self.tables.push(done.summary);
         Ok(())
     }
 
+    /// Streams all feeds of a dataset into its table, and then rows of our own; nothing when that was done before.
     async fn table(
         &mut self,
         dataset: &'static Dataset,
@@ -289,11 +331,14 @@ impl<'a, 'r> Flow<'a, 'r> {
         databases: &mut [Box<dyn RowSource>],
         account: &mut Account,
     ) -> Result<(), Error> {
+        if self.state.has(dataset.name) {
+            return Ok(());
+        }
         let Some(shared) = self.shared.take() else { return Err(Error::Worker { doing: "opening a table" }) };
         let raised = self.plan.raised(dataset.name);
         let sink = Sink {
             dataset,
-            writer: self.bag.table(TableSpec::of(dataset).raised(&raised))?,
+            writer: self.bag.table(table_spec(self.plan, dataset))?,
             raised,
             shared,
             task: Arc::clone(&self.task),
@@ -319,7 +364,7 @@ impl<'a, 'r> Flow<'a, 'r> {
         fed?;
         self.tables.push(summary);
         self.shared = Some(shared);
-        Ok(())
+        self.finished(account)
     }
 
     async fn feed(
@@ -341,13 +386,13 @@ impl<'a, 'r> Flow<'a, 'r> {
                 let raw = self.raw;
                 let carried = raw.carried_by(*database, part);
                 let sql = carried.map_or(part.sql.as_str(), |(_, carrier)| carrier.sql.as_str());
-                let mut columns = sources::columns(source.as_mut(), dataset.name, &part.table, sql).await?;
-                columns.truncate(part.columns.len());
-                let header: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
+                let mut header = sources::header(source.as_mut(), dataset.name, &part.table, sql).await?;
+                header.truncate(part.columns.len());
                 let converter = Converter::new(part, &header, &context(self.case, &system, self.keys))?;
                 let sink = carried.map(|(entry, _)| self.raw_sink(entry)).transpose()?;
                 let rows = Rows {
                     select: Select { sql, values: &part.values },
+                    cut: mapping::cut(part.engine, sql),
                     own_columns: header.len(),
                     raw: sink.as_ref().map(RawSink::sender),
                 };
@@ -357,15 +402,12 @@ impl<'a, 'r> Flow<'a, 'r> {
                     // When its sink failed, the read only saw a channel close.
                     let done = sink.finish().await?;
                     if totals.is_ok() {
-                        self.raw_done(entry, done, source.as_mut(), account).await?;
+                        self.raw_done(entry, done, account)?;
                     }
                 }
                 let totals = totals?;
-                let type_of = |name: &str| columns.iter().find(|c| c.name == name).map(|c| c.type_name.clone());
-                let control = control_sql(part, &type_of);
-                let answer = source.first_row(Select { sql: &control.sql, values: &control.values }).await?;
-                let totals = (totals, control.totals(&answer)?);
-                account.feed(FeedRecord::query(dataset.name, &config.name, part, sql, totals.0, totals.1));
+                let control = self.controls.of_part(*database, part)?;
+                account.feed(FeedRecord::query(dataset.name, &config.name, part, sql, totals, control));
             }
             Feed::File { source, file } => {
                 let (sha256, _) = crypto::sha256_file(&file.path)?;
@@ -477,6 +519,7 @@ fn convert(converter: &mut Converter, batch: &RawBatch, sender: &SyncSender<Item
 /// The rows of a part, and where what stands behind its own columns goes.
 struct Rows<'a> {
     select: Select<'a>,
+    cut: Option<KeyCut>,
     own_columns: usize,
     raw: Option<SyncSender<RawBatch>>,
 }
@@ -505,7 +548,7 @@ async fn query(
         }
         Ok::<PartTotals, Error>(converter.totals().clone())
     });
-    let read = source.read(rows.select, raw, cancel).await;
+    let read = source.read_cut(rows.select, rows.cut.as_ref(), raw, cancel).await;
     let converted = converting.await.map_err(|_| Error::Worker { doing: "converting rows" })?;
     // An interruption or a failed conversion both close the channel; the reader's "receiver gone" is not the cause.
     match (read, converted) {

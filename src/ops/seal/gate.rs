@@ -63,14 +63,16 @@ pub(super) fn scan(
         return Ok(hits);
     }
     let leaks: Vec<LeakHit> = leaks.into_iter().cloned().collect();
-    Err(refuse(&leaks, list)?)
+    Err(refuse(env, &leaks, list))
 }
 
-/// Writes the local list of hits and makes the error that stops the seal.
-pub(super) fn refuse(leaks: &[LeakHit], list: &Path) -> Result<Error, Error> {
-    write_list(list, leaks)?;
+/// Writes the local list of hits and makes the error that stops the seal: a leak, whether or not the list can be kept.
+pub(super) fn refuse(env: &Env, leaks: &[LeakHit], list: &Path) -> Error {
+    if let Err(error) = write_list(list, leaks) {
+        env.notices.tell(error.to_string());
+    }
     let places = leaks.iter().map(|h| format!("{}.{} ({})", h.dataset, h.column, h.count)).collect();
-    Ok(Error::Leak { places, list: list.to_owned() })
+    Error::Leak { places, list: list.to_owned() }
 }
 
 type Batches = Box<dyn Iterator<Item = Result<arrow::array::RecordBatch, Error>>>;

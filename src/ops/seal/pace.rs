@@ -1,4 +1,4 @@
-//! How hard a seal may press on its sources: rows a second, and a time of day by which it must be over.
+//! How hard a seal may press on its sources: rows a second, connections, and a time of day by which it must be over.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -8,13 +8,25 @@ use chrono_tz::Tz;
 
 use crate::ops::{Env, Error};
 
-/// What the user allows a seal; the default allows everything.
+/// What the user allows a seal; the default is any number of rows at any time over few connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
     /// Rows a second taken from all sources together.
     pub rows_per_second_max: Option<u64>,
     /// Local time of the case at which the seal gives up, so that the day's work is not disturbed.
     pub until: Option<NaiveTime>,
+    /// Connections to one server at a time; [`CONNECTIONS_DEFAULT`] when not given.
+    pub connections_max: Option<u16>,
+}
+
+/// Connections to one server when the user says nothing: one that holds the snapshot and one that reads.
+pub const CONNECTIONS_DEFAULT: u16 = 2;
+
+impl Limits {
+    /// Connections to one server at a time, at least one.
+    pub fn connections(&self) -> usize {
+        self.connections_max.unwrap_or(CONNECTIONS_DEFAULT).max(1).into()
+    }
 }
 
 /// Holds a running seal to its limits. Shared by the threads that take rows.

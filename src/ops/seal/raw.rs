@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -23,7 +24,7 @@ use crate::crypto;
 use crate::mapping::raw::{
     self as planned, Carrier, KeyPiece, LeftOut, Link, Names, RawTable, RawType, SourceTable, Treatment,
 };
-use crate::mapping::{Fingerprint, Part};
+use crate::mapping::{Fingerprint, Part, cut};
 use crate::model::Engine;
 use crate::ops::Error;
 use crate::progress::{Cancel, Task};
@@ -55,7 +56,7 @@ pub(super) struct Entry {
     pub(super) is_transactional: bool,
     /// The statement that carries it, if one does.
     pub(super) carrier: Option<Carrier>,
-    spec: TableSpec,
+    pub(super) spec: TableSpec,
 }
 
 /// All raw tables of a case.
@@ -280,7 +281,9 @@ pub(super) async fn read_alone(
         }
         Ok::<(), Error>(())
     });
-    let read = source.read(Select { sql: &entry.table.sql, values: &[] }, sender, cancel).await;
+    let select = Select { sql: &entry.table.sql, values: &[] };
+    let cut = cut(source.engine(), select.sql);
+    let read = source.read_cut(select, cut.as_ref(), sender, cancel).await;
     let handed = handing.await.map_err(|_| Error::Worker { doing: "handing rows on" })?;
     // When the sink failed, the reader only saw its channel close.
     let done = sink.finish().await?;
@@ -290,7 +293,7 @@ pub(super) async fn read_alone(
 }
 
 /// What a source says about a table by itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RawControl {
     rows: u64,
     /// By column, the sum in units of its last digit.
@@ -359,14 +362,14 @@ pub(super) async fn control(source: &mut dyn RowSource, entry: &Entry) -> Result
 }
 
 /// A raw table in the account.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RawRecord {
     pub(super) name: String,
     pub(super) source: String,
     pub(super) table: String,
     /// The statement that was run, and the dataset it feeds too.
     pub(super) sql: String,
-    pub(super) carried_by: Option<&'static str>,
+    pub(super) carried_by: Option<String>,
     is_transactional: bool,
     is_key_unique: bool,
     has_key: bool,
@@ -383,7 +386,7 @@ impl RawRecord {
             source: entry.source.clone(),
             table: entry.table.source_table.clone(),
             sql: entry.carrier.as_ref().map_or_else(|| entry.table.sql.clone(), |c| c.sql.clone()),
-            carried_by: entry.carrier.as_ref().map(|c| c.dataset),
+            carried_by: entry.carrier.as_ref().map(|c| c.dataset.to_owned()),
             is_transactional: entry.is_transactional,
             is_key_unique: done.summary.is_key_unique,
             has_key: !entry.table.key.is_empty(),

@@ -13,6 +13,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, UInt64Type};
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::archive::{ColumnSpec, LeafType, TableSpec};
@@ -30,7 +31,7 @@ const ROW_BYTES_MAX: usize = 800 << 10;
 const ESCAPE_FACTOR: usize = 6;
 
 /// What was counted while the rows of a table were written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::ops::seal) struct RawTotals {
     pub(in crate::ops::seal) rows: u64,
     /// By column: values that stand in `src_misfit`.
