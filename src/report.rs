@@ -39,8 +39,8 @@ pub use chart::{Bar, Chart, Tick};
 pub use error::Error;
 pub use facts::{
     AppFact, BalanceFact, BillDay, BillSpan, ChangeMonth, CountFact, Facts, InventoryMonth, Leaver, MchFact, MonthFlow,
-    NoticeFact, PermissionHolders, ReconDay, ReconDifference, ReconFacts, ReconSum, RefundFact, RoleCount, SignoffFact,
-    SubmissionFact, TestFact, WithdrawalFact, facts,
+    NoticeFact, PermissionHolders, RECONCILIATION, ReconDay, ReconDifference, ReconFacts, ReconSum, RefundFact,
+    RoleCount, SignoffFact, SubmissionFact, TestFact, WithdrawalFact, facts,
 };
 pub use findings::{BasisView, EvidenceRow, Family, PolicyView};
 pub use inputs::{

@@ -63,7 +63,7 @@ pub async fn report(env: &Env, dir: &Path, kind: Option<CaseKind>, languages: &[
         archive.tables().iter().filter(|t| !t.is_raw()).map(|t| t.name.clone()).collect();
     // The same queries as the check's: the assessment carries the pack it was made with.
     let pack = Pack::load(&assessment_path.join("inputs/pack"))?;
-    for derived in pack.derived() {
+    for derived in pack.derived().filter(|d| d.name == document::RECONCILIATION) {
         let sealed = check::tables(&archive)?;
         if let Some(table) = derived.table(&session, &sealed, spill.path(), &env.cancel).await? {
             session.add_parquet(&table.name, &table.files, table.schema, None).await?;

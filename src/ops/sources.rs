@@ -148,20 +148,29 @@ pub(super) async fn header(
 
 /// Rows of people cross the network in the clear: nothing the archive could show, so it is told.
 fn warn_of_plain_text(env: &Env, config: &SourceConfig, url: &url::Url, opened: &dyn RowSource) {
-    let is_here = match url.host() {
-        None => true,
-        Some(url::Host::Domain(name)) => name.is_empty() || name == "localhost" || name.starts_with("%2"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-    } || url.query_pairs().any(|(key, _)| key == "socket");
     let is_plain = opened.description().settings.get("tls").is_none_or(|v| v == "none");
-    if is_plain && !is_here {
+    if is_plain && !is_here(url) {
         let name = &config.name;
         env.notices.tell(match env.lang {
             Lang::Zh => format!("来源 `{name}` 的连接未加密；请在 url 后加 ?sslmode=verify-full（MySQL：?ssl-mode=VERIFY_IDENTITY）"),
             Lang::En => format!("the connection to `{name}` is not encrypted; add ?sslmode=verify-full to its url (MySQL: ?ssl-mode=VERIFY_IDENTITY)"),
         });
     }
+}
+
+/// Whether a server is on this machine.
+fn is_here(url: &url::Url) -> bool {
+    let is_own_address = match url.host() {
+        None => true,
+        // Addresses of these schemes are not read as numbers: `127.0.0.1` comes as a name.
+        Some(url::Host::Domain(name)) => {
+            let is_loopback = name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+            name.is_empty() || name == "localhost" || name.starts_with("%2") || is_loopback
+        }
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+    };
+    is_own_address || url.query_pairs().any(|(key, _)| key == "socket")
 }
 
 /// The first line of the file; it must not be readable by others.
@@ -181,4 +190,24 @@ fn read_password(file: &Path) -> Result<Secret, Error> {
     let bytes = fsio::read_bounded(file, PASSWORD_BYTES_MAX)?;
     let line = bytes.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
     Ok(Secret::new(line.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_on_this_machine() {
+        for (url, expected) in [
+            ("mysql://u@127.0.0.1:3306/shop", true),
+            ("mysql://u@localhost/shop", true),
+            ("postgres://u@[::1]/shop", true),
+            ("postgres://u@%2Frun%2Fpostgresql/shop", true),
+            ("mysql://u@10.0.0.7/shop?socket=/run/mysqld.sock", true),
+            ("mysql://u@10.0.0.7/shop", false),
+            ("postgres://u@db.example.cn/shop", false),
+        ] {
+            assert_eq!(is_here(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
 }

@@ -12,6 +12,9 @@ use serde::Serialize;
 
 pub use read::facts;
 
+/// The one derived dataset that facts are read from.
+pub const RECONCILIATION: &str = "recon_items";
+
 /// Everything the report knows beside the assessment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {

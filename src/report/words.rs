@@ -38,7 +38,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("human-resources", "人力资源", "human resources"),
     ("payment", "收款", "payments"), ("refund", "退款", "refunds"),
     ("amount", "金额不同", "amount differs"), ("currency", "币种不同", "currency differs"), ("status", "状态不同", "state differs"), ("day_shift", "归属日不同", "another day"),
-    ("missing_local", "仅平台有", "only the platform has it"), ("missing_platform", "仅本地有", "only we have it"), ("repeated", "重复", "number comes again"),
+    ("missing_local", "仅平台有", "only the platform has it"), ("missing_platform", "仅本地有", "only we have it"), ("repeated", "重复", "number comes again"), ("unclassified", "类型不明", "of an unknown kind"),
     ("external", "外部账户", "external account"), ("fee_income", "手续费收入", "fee income"), ("coupon_liability", "优惠券负债", "coupon liability"),
 ];
 
@@ -53,6 +53,9 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("about", "收款或退款", "payment or refund"), ("about_ref", "所涉单号", "number concerned"), ("account_kind", "账户种类", "kind of account"), ("account_ref", "账户", "account"),
     ("bill_on", "账单日", "bill's day"), ("fee_e6", "手续费（百万分之一元）", "fee (millionths of a yuan)"), ("first_flow_ref", "首笔分录", "first line"), ("item_count", "笔数", "items"),
     ("line_rate", "账单费率", "rate in bill"), ("local_on", "本地归属日", "our day"), ("nth", "第几笔", "which line"), ("rate", "费率", "rate"), ("signed_fen", "入账（元）", "booked (CNY)"),
+    ("blue_fen", "已开票（元）", "invoiced (CNY)"), ("currency", "币种", "currency"), ("difference_fen", "差额（元）", "difference (CNY)"), ("differing_count", "不符笔数", "items that differ"),
+    ("first_ref", "首笔单号", "first number"), ("invoice_no", "发票号码", "invoice number"), ("left_fen", "前一方（元）", "first side (CNY)"), ("red_fen", "红字（元）", "red invoices (CNY)"),
+    ("repeats_ref", "所重复的账单", "bill repeated"), ("right_fen", "后一方（元）", "second side (CNY)"),
     ("access_removed_at", "权限收回时间", "access removed"), ("action", "动作", "action"), ("activity_count", "活动次数", "activities"), ("actor_ref", "操作人", "actor"),
     ("actual_digest", "实际摘要", "actual digest"), ("amount_fen", "金额（元）", "amount (CNY)"), ("answered_on", "答复日", "answered on"), ("archive_class", "归档类别", "archive class"),
     ("authority_ref", "授权依据", "authority"), ("available_fen", "可用（元）", "available (CNY)"), ("basis_ref", "依据", "basis"), ("belongs_to_ref", "实际归属", "belongs to"),

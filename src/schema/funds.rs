@@ -321,9 +321,13 @@ pub(super) const DATASETS: &[Declared] = &[
             word("title_kind", &["person", "company"]),
             contact("tax_no"),
             word("kind", &["ordinary", "special", "electronic", "paper", "none"]),
-            fen("amount_fen"),
+            fen("amount_fen")
+                .doc("with tax; of a red invoice, by which another is taken back, with or without the minus"),
             business("invoice_no"),
-            word("status", &["requested", "issued", "voided", "red_issued", "not_requested"]),
+            business("reverses_ref")
+                .doc("of a red invoice: `invoice_ref` of the one that it takes back, wholly or in part"),
+            word("status", &["requested", "issued", "voided", "red_issued", "not_requested"])
+                .doc("red_issued: taken back by a red invoice; the red one itself is issued"),
             text("status_raw"),
             instant("requested_at"),
             instant("issued_at"),

@@ -12,6 +12,7 @@ const RECON_KIND: &[&str] = &[
     "day_shift",
     "repeated",
     "not_compared",
+    "unclassified",
 ];
 const RECON_PLATFORM: &[&str] = &["wechat", "alipay", "unionpay", "balance", "cash", "mixed", "other"];
 
@@ -59,7 +60,7 @@ pub(super) const DATASETS: &[Declared] = &[
         columns: &[
             business("item_ref").doc("bill line (`bill/BILL/LINE`) or, without one, our own row (`flow/…`, `payment/…`, `refund/…`)"),
             date("recon_on").doc("day the item counts for: the bill's day, without a bill our own day"),
-            word("kind", RECON_KIND).doc("the first that applies: repeated, currency, amount, status, day_shift, else matched; one-sided: missing_local (only the platform has it), missing_platform (only we have it), not_compared (no bill for that day, or a cancelled trade unknown here)"),
+            word("kind", RECON_KIND).doc("the first that applies: repeated, currency, amount, status, day_shift, else matched; one-sided: missing_local (only the platform has it), missing_platform (only we have it), not_compared (no whole bill for that day, or a cancelled trade unknown here); unclassified: a line of a kind nobody knows, with or without a row of ours"),
             word("about", &["payment", "refund"]),
             word("platform", RECON_PLATFORM),
             business("mch_id").doc("merchant number under which the platform files its bills: the service provider's, in that mode"),
@@ -74,7 +75,7 @@ pub(super) const DATASETS: &[Declared] = &[
             fen("platform_fen").doc("payment: order amount; refund: what came off the order, with or without the coupon's share, whichever equals ours"),
             fen("difference_fen").doc("platform less ours; null when either is missing"),
             text("local_status"),
-            text("platform_status").doc("SUCCESS, REVOKED, or the platform's word for the refund"),
+            text("platform_status").doc("SUCCESS, REVOKED, UNCLASSIFIED, or the platform's word for the refund"),
             text("local_currency"),
             text("platform_currency"),
             business("out_trade_no"),
@@ -87,7 +88,30 @@ pub(super) const DATASETS: &[Declared] = &[
             flag("is_amount_different").doc("true also when either amount is missing"),
             flag("is_status_different"),
             flag("is_day_shifted").doc("the bill's day lies outside the days on which the platform may book our row"),
-            flag("is_bill_damaged").doc("the bill's summary or digest does not agree with the file"),
+            flag("is_bill_damaged").doc("the bill's summary or digest does not agree with the file, or the file is not whole"),
+        ],
+    },
+    Declared {
+        name: "domain_days",
+        title_zh: "跨域日合计",
+        title_en: "Daily totals of two domains that record the same money",
+        origin: Derived,
+        retention: "payment-record",
+        anchor: Some("day_on"),
+        key: &["total_ref"],
+        columns: &[
+            business("total_ref").doc("kind, then merchant or platform and merchant number, day, and the currency unless it is CNY"),
+            word("kind", &["orders_payments", "payments_flows", "payments_ledger"]).doc("the two domains, the left one first"),
+            date("day_on").doc("day of the payments: what belongs to a payment counts on its day"),
+            business("merchant_ref").doc("orders and payments only"),
+            text("platform").doc("null for orders and payments; `unknown` where the payment does not say"),
+            business("mch_id").doc("null for orders and payments; `-` where the payment does not say"),
+            text("currency"),
+            int("item_count").doc("orders or payments counted"),
+            fen("left_fen"),
+            fen("right_fen"),
+            int("differing_count").doc("orders or payments on which the two domains differ"),
+            business("first_ref").doc("the first of them, by name: order, payment, or what the booking names"),
         ],
     },
     Declared {

@@ -171,7 +171,7 @@ impl MySqlSource {
             .iter()
             .map(|c| {
                 let info = c.type_info();
-                let column = SourceColumn { name: c.name().to_owned(), type_name: info.name().to_lowercase() };
+                let column = SourceColumn { name: c.name().to_owned(), type_name: type_name(info) };
                 (column, Layout::of(info.name(), is_unsigned(info)))
             })
             .collect())
@@ -377,6 +377,19 @@ fn failed(error: sqlx::Error) -> Error {
 
 fn malformed() -> Error {
     Error::Server { engine: Engine::MySql.word(), action: "read", code: "malformed value".into() }
+}
+
+/// The engine's name of a type. The driver calls texts of a binary collation (`utf8mb4_bin`, what JSON functions give)
+/// bytes by name, but knows that they can be read as texts.
+fn type_name(info: &MySqlTypeInfo) -> String {
+    let name = info.name();
+    let is_text = <str as Type<MySql>>::compatible(info);
+    match name {
+        "BINARY" if is_text => "char".into(),
+        "VARBINARY" if is_text => "varchar".into(),
+        "TINYBLOB" | "BLOB" | "MEDIUMBLOB" | "LONGBLOB" if is_text => "text".into(),
+        _ => name.to_lowercase(),
+    }
 }
 
 /// The driver tells unsigned types apart by name, except where it calls a `TINYINT(1)` a truth value.

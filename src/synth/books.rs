@@ -28,6 +28,8 @@ pub(super) enum Move {
         is_stuck: bool,
         /// Difference of the fee in the bill from the one booked.
         fee_off: i64,
+        /// Difference of the amount booked from the one paid.
+        booked_off: i64,
         line: Option<Line>,
     },
     /// A refund accepted by the platform.
@@ -178,17 +180,18 @@ impl Books {
     fn book(&mut self, at: Local, movement: Move, sink: &mut Sink, truth: &mut Truth) -> Result<(), Error> {
         let in_window = at >= WINDOW;
         match movement {
-            Move::Pay { mch, amount, payment, is_stuck, fee_off, line } => {
+            Move::Pay { mch, amount, payment, is_stuck, fee_off, booked_off, line } => {
                 if in_window && mch == 0 {
                     self.traded.insert(at.midnight());
                 }
                 let fee = MCHS[mch].fee(amount);
                 let account = &mut self.accounts[mch];
-                account.transit += amount;
+                let booked = amount + booked_off;
+                account.transit += booked;
                 account.gross += amount;
                 account.fee += fee;
                 if !is_stuck {
-                    account.sweep += amount;
+                    account.sweep += booked;
                 }
                 account.held += amount;
                 let name = (format!("GT-{}", MCHS[mch].no), 1);
@@ -199,7 +202,7 @@ impl Books {
                     Some(mch),
                     "CHANNEL".into(),
                     at,
-                    amount,
+                    booked,
                     "payment",
                     account.transit,
                     about,

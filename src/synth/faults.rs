@@ -10,9 +10,9 @@ pub(super) const POLICIES: &[&str] = &[
     "DAT-002", "DAT-006", "DRG-004", "DRG-007", "DRG-009", "FND-002", "FND-004", "FND-007", "GOV-001", "GOV-002",
     "GOV-003", "GOV-005", "GOV-011", "LOG-001", "LOG-004", "LOG-005", "LOG-007", "MIG-011", "MIG-013", "OFB-001",
     "OFB-002", "OFB-003", "OFB-005", "OFB-009", "OFB-016", "PRM-001", "PRM-005", "PRM-010", "PRM-015", "PRM-020",
-    "PRM-021", "PRM-023", "REC-001", "REC-002", "REC-003", "REC-004", "REC-005", "REC-006", "REC-007", "REC-010",
-    "REC-011", "RET-002", "RET-003", "RET-005", "RET-007", "RET-012", "TXN-001", "TXN-003", "TXN-005", "TXN-006",
-    "TXN-007", "TXN-012", "TXN-013", "TXN-014", "TXN-018",
+    "PRM-021", "PRM-023", "REC-001", "REC-002", "REC-003", "REC-004", "REC-005", "REC-006", "REC-007", "REC-008",
+    "REC-009", "REC-010", "REC-011", "RET-002", "RET-003", "RET-005", "RET-007", "RET-012", "TXN-001", "TXN-003",
+    "TXN-005", "TXN-006", "TXN-007", "TXN-012", "TXN-013", "TXN-014", "TXN-018",
 ];
 
 /// The one policy that can be planted only alone.

@@ -7,7 +7,7 @@ use super::Error;
 use super::bills::Line;
 use super::books::{Books, Move};
 use super::local::{AS_OF, DAY, HOUR, Local, WINDOW};
-use super::merchant::{DEREG_PROJECT, DORMANT, GOODS, MCHS, WECHAT_APP, mch_of};
+use super::merchant::{DEREG_PROJECT, DORMANT, GOODS, MCHS, MERCHANT, WECHAT_APP, mch_of};
 use super::people::{SUPPORT, user_ref};
 use super::season;
 use super::trade::{Back, Draft, End, Paid, Terms, Trade, out_refund_number, refund_number};
@@ -22,7 +22,11 @@ const STEP: u64 = 4;
 const TAIL: Local = Local::date(2026, 9, 20);
 
 /// Faults an order can carry.
-const KINDS: [(&str, &str); 34] = [
+const KINDS: [(&str, &str); 40] = [
+    // First, because a red invoice may still follow for a month.
+    ("REC-009", "no-red-invoice"),
+    ("REC-009", "invoiced-over"),
+    ("REC-009", "invoiced-unpaid"),
     ("TXN-001", "not-refunded"),
     ("TXN-001", "partly-refunded"),
     ("TXN-001", "wrong-route"),
@@ -57,6 +61,9 @@ const KINDS: [(&str, &str); 34] = [
     ("REC-006", "fee-differs"),
     ("REC-010", "other-day"),
     ("REC-011", "booked-again"),
+    ("REC-008", "orders-payments"),
+    ("REC-008", "payments-flows"),
+    ("REC-008", "payments-ledger"),
 ];
 const FAULTS_END: u64 = FIRST + STEP * KINDS.len() as u64;
 
@@ -375,6 +382,8 @@ impl Trade<'_> {
             "TXN-018" => return self.number_reused(draft, reason),
             "REC-004" | "REC-005" | "REC-006" | "TXN-012" => return self.bill_differs(&draft, policy, reason),
             "REC-010" | "TXN-013" => return self.bill_lacks(draft, policy, reason),
+            "REC-008" => return self.lost_between(&draft, reason),
+            "REC-009" => return self.badly_invoiced(draft, reason),
             "REC-011" => return self.booked_twice(draft),
             _ => {}
         }
@@ -567,6 +576,53 @@ impl Trade<'_> {
         let paid = self.pay(&odd, odd.at.plus(2), odd.at.plus(40), &terms)?;
         self.truth.add(policy, &paid.channel_no, reason);
         self.close(&odd, done(&odd, &paid))
+    }
+
+    /// A payment that one part of the shop knows and another does not.
+    fn lost_between(&mut self, draft: &Draft, reason: &'static str) -> Result<(), Error> {
+        let terms = match reason {
+            "payments-flows" => Terms { no_flow: true, ..Terms::default() },
+            "payments-ledger" => Terms { booked_off: 100, ..Terms::default() },
+            _ => Terms::default(),
+        };
+        let paid = self.pay(draft, draft.at.plus(2), draft.at.plus(60), &terms)?;
+        let day = paid.at.date_text();
+        if reason == "orders-payments" {
+            // The notification reached the payment, but the order never heard of it.
+            self.truth.add("REC-008", format!("{MERCHANT}/{day}"), reason);
+            let waiting = End { state: 0, paid: 0, refunded: 0, paid_at: None, closed_at: None, close_type: None };
+            return self.close(draft, waiting);
+        }
+        self.truth.add("REC-008", format!("wechat/{}/{day}", MCHS[mch_of(1, draft.shop)].no), reason);
+        self.close(draft, done(draft, &paid))
+    }
+
+    /// An order whose invoices say more than the customer paid and kept.
+    fn badly_invoiced(&mut self, draft: Draft, reason: &'static str) -> Result<(), Error> {
+        let draft = &Draft { is_invoiced: true, ..draft };
+        let (requested, issued) = (draft.at.plus(HOUR), draft.at.plus(DAY));
+        let back = Back::original(draft.payable, draft.at.plus(2 * DAY), 600, SUPPORT[0]);
+        let (amount, last) = match reason {
+            "no-red-invoice" => (draft.payable, back.succeeded.unwrap_or(issued)),
+            "invoiced-over" => (draft.payable + 100, issued),
+            _ => (draft.payable, issued),
+        };
+        // A red invoice may still follow for a month.
+        if last.midnight().plus(30 * DAY) < AS_OF {
+            self.truth.add("REC-009", format!("o{}", draft.id), reason);
+        }
+        self.write_invoice(draft, amount, None, requested, issued)?;
+        if reason == "invoiced-unpaid" {
+            return self.unpaid(draft);
+        }
+        let refunded_fen = if reason == "no-red-invoice" { draft.payable } else { 0 };
+        let terms = Terms { refunded: refunded_fen, ..Terms::default() };
+        let paid = self.pay(draft, draft.at.plus(2), draft.at.plus(60), &terms)?;
+        if refunded_fen == 0 {
+            return self.close(draft, done(draft, &paid));
+        }
+        self.refund(draft, &paid, &back)?;
+        self.close(draft, refunded(draft, &paid, &back))
     }
 
     /// A top-up whose gift is booked twice.

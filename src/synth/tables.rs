@@ -56,6 +56,7 @@ tables! {
     Pay "t_pay" Some("payments") => ["id INTEGER PRIMARY KEY", "order_id INTEGER", "out_trade_no TEXT", "company_id INTEGER", "mch_no TEXT", "plat INTEGER", "appid TEXT", "amt DECIMAL(10,2)", "fee DECIMAL(10,2)", "refund_amt DECIMAL(10,2)", "state INTEGER", "create_time TEXT", "expire_time TEXT", "pay_time TEXT", "close_time TEXT", "notify_time TEXT", "multi INTEGER"];
     PayFlow "t_pay_flow" Some("payment_flows") => ["id INTEGER PRIMARY KEY", "pay_id INTEGER", "tender INTEGER", "amt TEXT", "state INTEGER", "channel_no TEXT", "channel_mch TEXT", "payer TEXT", "attempt INTEGER", "submit_time TEXT", "success_time TEXT", "err_code TEXT", "err_msg TEXT", "effective INTEGER"];
     Refund "t_refund" Some("refunds") => ["id INTEGER PRIMARY KEY", "out_refund_no TEXT", "pay_id INTEGER", "order_id INTEGER", "mch_no TEXT", "plat INTEGER", "amt DECIMAL(10,2)", "state INTEGER", "route INTEGER", "channel_refund_no TEXT", "reason TEXT", "apply_time TEXT", "approve_time TEXT", "success_time TEXT", "operator_id INTEGER", "err_code TEXT"];
+    Invoice "t_invoice" Some("invoices") => ["id INTEGER PRIMARY KEY", "order_id INTEGER", "member_id INTEGER", "title TEXT", "title_type INTEGER", "tax_no TEXT", "kind INTEGER", "amt DECIMAL(10,2)", "inv_no TEXT", "red_of INTEGER", "state INTEGER", "apply_time TEXT", "issue_time TEXT"];
     Settle "t_settle" Some("settlements") => ["id INTEGER PRIMARY KEY", "mch_no TEXT", "plat INTEGER", "day_from TEXT", "day_to TEXT", "gross_amt DECIMAL(14,2)", "refund_amt DECIMAL(14,2)", "fee_amt DECIMAL(14,2)", "net_amt DECIMAL(14,2)", "state INTEGER", "settle_time TEXT", "operator_id INTEGER"];
     CashOut "t_cash_out" Some("withdrawals") => ["id INTEGER PRIMARY KEY", "mch_no TEXT", "plat INTEGER", "amt DECIMAL(14,2)", "fee DECIMAL(14,2)", "bank_account TEXT", "state INTEGER", "apply_time TEXT", "approve_time TEXT", "approve_by INTEGER", "success_time TEXT"];
     Recharge "t_recharge" Some("recharges") => ["id INTEGER PRIMARY KEY", "member_id INTEGER", "pay_amt DECIMAL(10,2)", "gift_amt DECIMAL(10,2)", "refund_amt DECIMAL(10,2)", "pay_id INTEGER", "state INTEGER", "pay_time TEXT"];
@@ -231,6 +232,7 @@ impl Sink {
             T::Pay,
             T::PayFlow,
             T::Refund,
+            T::Invoice,
             T::Settle,
             T::CashOut,
             T::Recharge,

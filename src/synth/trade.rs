@@ -79,6 +79,8 @@ pub(super) struct Draft {
     pub(super) cashier: Option<i64>,
     pub(super) group: Option<i64>,
     pub(super) campaign: Option<i64>,
+    /// Its invoice was written by a fault.
+    pub(super) is_invoiced: bool,
 }
 
 /// How an order ended.
@@ -131,6 +133,10 @@ pub(super) struct Terms {
     pub(super) booked_after: i64,
     /// A finding rests on the bill line.
     pub(super) is_needed: bool,
+    /// The flow through the platform was not written down.
+    pub(super) no_flow: bool,
+    /// Difference of the amount in the ledger.
+    pub(super) booked_off: i64,
 }
 
 /// A payment made.
@@ -277,6 +283,7 @@ impl<'a> Trade<'a> {
             cashier,
             group: None,
             campaign,
+            is_invoiced: false,
         }
     }
 
@@ -362,19 +369,21 @@ impl<'a> Trade<'a> {
         let number = Some(channel_no.clone()).filter(|_| mch.is_some() && is_listed);
         let attempt = if terms.retried { 2 } else { 1 };
         let success = Some(paid_at).filter(|_| is_paid);
-        self.flow(
-            id,
-            platform,
-            channel_amount,
-            flow_state,
-            number,
-            mch,
-            draft.member,
-            attempt,
-            created.plus(3),
-            success,
-            None,
-        )?;
+        if !terms.no_flow {
+            self.flow(
+                id,
+                platform,
+                channel_amount,
+                flow_state,
+                number,
+                mch,
+                draft.member,
+                attempt,
+                created.plus(3),
+                success,
+                None,
+            )?;
+        }
         if terms.voucher > 0 {
             let voucher_state = if is_paid { state } else { 2 };
             let value = terms.voucher + terms.voucher_off;
@@ -412,6 +421,7 @@ impl<'a> Trade<'a> {
                     payment: id,
                     is_stuck: terms.is_stuck,
                     fee_off: terms.fee_off,
+                    booked_off: terms.booked_off,
                     line: Some(line).filter(|_| !terms.is_unlisted),
                 }
             } else {
@@ -675,6 +685,7 @@ impl<'a> Trade<'a> {
             ],
         )?;
         self.order_events(draft, end)?;
+        self.invoice(draft, end)?;
         if draft.coupon > 0 {
             let used = end.paid_at;
             let id = self.sink.next_id(T::Coupon);
@@ -696,6 +707,60 @@ impl<'a> Trade<'a> {
         self.members[draft.member as usize - 1].points += end.paid / 100;
         self.sink.orders += 1;
         Ok(())
+    }
+
+    /// The invoice that every nineteenth customer asks for, and the red one where money went back.
+    fn invoice(&mut self, draft: &Draft, end: End) -> Result<(), Error> {
+        let Some(paid_at) = end.paid_at.filter(|_| draft.id % 19 == 0 && matches!(end.state, 2 | 3 | 6 | 7)) else {
+            return Ok(());
+        };
+        let (requested, issued) = (paid_at.plus(2 * HOUR), paid_at.plus(DAY));
+        if issued >= AS_OF || draft.is_invoiced {
+            return Ok(());
+        }
+        let invoice = self.write_invoice(draft, end.paid, None, requested, issued)?;
+        if let Some(back) =
+            end.closed_at.map(|at| at.max(issued).plus(DAY)).filter(|at| end.refunded > 0 && *at < AS_OF)
+        {
+            self.write_invoice(draft, end.refunded, Some(invoice), back.plus(-HOUR), back)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an invoice, or the red one that takes another back; returns its number in the table.
+    pub(super) fn write_invoice(
+        &mut self,
+        draft: &Draft,
+        amount: i64,
+        red_of: Option<i64>,
+        requested: Local,
+        issued: Local,
+    ) -> Result<i64, Error> {
+        let id = self.sink.next_id(T::Invoice);
+        let is_company = draft.id % 2 == 0;
+        self.sink.push(
+            T::Invoice,
+            [
+                Cell::Int(id),
+                Cell::Int(draft.id),
+                Cell::Int(draft.member),
+                if is_company {
+                    format!("示例公司{}", draft.member).into()
+                } else {
+                    format!("顾客{}", draft.member).into()
+                },
+                Cell::Int(if is_company { 2 } else { 1 }),
+                if is_company { "91000000000000000X".into() } else { Cell::Null },
+                Cell::Int(1),
+                Cell::Yuan(amount),
+                format!("26310000000{id:09}").into(),
+                red_of.into(),
+                Cell::Int(1),
+                requested.into(),
+                issued.into(),
+            ],
+        )?;
+        Ok(id)
     }
 
     fn order_events(&mut self, draft: &Draft, end: End) -> Result<(), Error> {

@@ -386,6 +386,18 @@ fn root_of(rows: &RecordBatch, table: &str) -> String {
     writer.finish().unwrap().root.to_string()
 }
 
+/// Texts stay texts to `doctor` whatever their collation; bytes stay bytes.
+#[tokio::test]
+#[ignore = "needs SEALPORT_TEST_MYSQL, the URL of a MySQL or MariaDB server"]
+async fn mysql_texts_of_binary_collations() {
+    let db = Scratch::mysql();
+    db.sql("CREATE TABLE t (j TEXT, v VARCHAR(9) COLLATE utf8mb4_bin, c CHAR(9) COLLATE utf8mb4_bin, b BLOB, n VARBINARY(9))");
+    let sql = "SELECT JSON_UNQUOTE(JSON_EXTRACT(j, '$.a')) AS a, v, c, b, n FROM t";
+    let columns = db.open().await.columns(sql).await.unwrap();
+    let names: Vec<&str> = columns.iter().map(|c| c.type_name.as_str()).collect();
+    assert_eq!(names, ["text", "varchar", "char", "blob", "varbinary"]);
+}
+
 /// The same data in four engines: the same canonical rows, and with equal salts the same row roots, so an archive
 /// does not depend on where the data lay. Rows out of canonical Parquet name another origin in `src_system` and
 /// `src_table`; in everything else they are equal too.

@@ -7,12 +7,12 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
 }
 
-/// No mistake in any file of the pack, and its 56 policies and one derived dataset are there.
+/// No mistake in any file of the pack, and its 58 policies and two derived datasets are there.
 #[test]
 fn shipped_pack_is_clean() {
     let pack = Pack::embedded().unwrap();
-    assert_eq!(pack.policies().count(), 56);
-    assert_eq!(pack.derived().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["recon_items"]);
+    assert_eq!(pack.policies().count(), 58);
+    assert_eq!(pack.derived().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["domain_days", "recon_items"]);
     let spill = tempfile::tempdir().unwrap();
     let problems = runtime().block_on(pack.lint(&Limits::in_dir(spill.path().to_owned()))).unwrap();
     assert!(problems.0.is_empty(), "{problems}");

@@ -228,6 +228,11 @@ const RUOYI_KEYS: [&str; 6] = ["mchKey", "apiV3Key", "privateKeyContent", "priva
 /// Rows of other tenants are somebody else's.
 const OTHER_TENANT: &str = "INSERT INTO trade_order (id, no, tenant_id) VALUES (1, 'not-to-be-shown', 1)";
 
+/// A storage bucket named after somebody, as in the data the system ships with.
+const NAMED_BUCKET: &str = r#"INSERT INTO infra_file_config (id, config, deleted)
+  SELECT 1, CONCAT('{"@class":"S3","bucket":"shop-', MIN(username), '","accessSecret":"planted-bucket-secret"}'), 0
+  FROM system_users WHERE CHAR_LENGTH(username) > 8"#;
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SEALPORT_TEST_MYSQL, the URL of a MySQL or MariaDB server"]
 async fn ruoyi_sample_on_mysql() {
@@ -257,6 +262,7 @@ async fn ruoyi_is_the_same_on_both_engines() {
         let case = dir.path().join(file);
         load(&db, &case, "ruoyi-vue-pro", file);
         db.sql(OTHER_TENANT);
+        db.sql(NAMED_BUCKET);
         let (_, sealed) = ops::seal::seal(&env_with(db.passwords()), &case, &SealOptions::default()).await.unwrap();
         let archive = Archive::open(&sealed.path).unwrap();
         // Raw tables are typed as their engine types them.

@@ -159,7 +159,10 @@ impl Findings {
         let (problems, notes) = (count(Mark::Problem), count(Mark::Note));
         out.push_str(&match lang {
             Lang::Zh => format!("\n问题 {problems} 个，注意事项 {notes} 个\n"),
-            Lang::En => format!("\n{problems} problems, {notes} notes\n"),
+            Lang::En => {
+                let s = |n: usize| if n == 1 { "" } else { "s" };
+                format!("\n{problems} problem{}, {notes} note{}\n", s(problems), s(notes))
+            }
         });
         out
     }

@@ -1,4 +1,4 @@
-//! The shipped query of `recon_items` over made-up shops: whatever bills and records hold, nothing is lost and
+//! The shipped queries of derived datasets over made-up shops: whatever bills and records hold, nothing is lost and
 //! nothing counted twice.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +92,9 @@ fn shop(seed: u64) -> BTreeMap<&'static str, Vec<Row>> {
                     ["SUCCESS", "REFUND", "REVOKED"][if is_refund { 1 } else { (d.roll(8) / 7 * 2) as usize }].into(),
                 ),
             ]);
+            if d.roll(8) == 0 {
+                line.insert("state", "UNCLASSIFIED".into());
+            }
             put(&mut line, "mch_id", d.maybe(mch.clone()));
             put(&mut line, "bill_on", d.maybe(on.clone()));
             let (channel, own) = (format!("n{}", d.roll(9)), format!("o{}", d.roll(6)));
@@ -263,7 +266,77 @@ async fn nothing_is_lost_or_counted_twice() {
         let missing: Vec<String> = owed(&shop).difference(&records).cloned().collect();
         assert_eq!(missing, [] as [String; 0], "seed {seed}: records that no item holds");
     }
-    for kind in ["matched", "missing_local", "missing_platform", "amount", "status", "repeated", "not_compared"] {
+    for kind in
+        ["matched", "missing_local", "missing_platform", "amount", "status", "repeated", "not_compared", "unclassified"]
+    {
         assert!(kinds.contains(kind), "the shops never show {kind}");
     }
+}
+
+/// Orders of a shop's payments and what its ledger says about both, right and wrong.
+fn books(shop: &mut BTreeMap<&'static str, Vec<Row>>, seed: u64) {
+    let mut d = Dice(seed);
+    let (mut orders, mut lines) = (Vec::new(), Vec::new());
+    for payment in shop.entry("payments").or_default() {
+        let (order, fen) = (format!("s{}", d.roll(9)), d.roll(3).to_string());
+        put(payment, "order_ref", d.maybe(order.clone()));
+        let mut sold = Row::from([("order_ref", order.clone()), ("status", "paid".into())]);
+        put(&mut sold, "paid_fen", d.maybe(fen.clone()));
+        put(&mut sold, "paid_on", payment.get("paid_on").cloned());
+        orders.push(sold);
+        for _ in 0..d.roll(3) {
+            let about = ["payment", "order"][d.roll(2) as usize];
+            let mut line = Row::from([
+                ("kind", "payment".into()),
+                ("account_ref", format!("a{}", d.roll(2))),
+                ("about_kind", about.into()),
+                ("signed_fen", fen.clone()),
+            ]);
+            let named = if about == "order" { order.clone() } else { payment["payment_ref"].clone() };
+            put(&mut line, "about_ref", d.maybe(named));
+            put(&mut line, "booked_on", payment.get("paid_on").cloned());
+            lines.push(line);
+        }
+    }
+    shop.insert("trade_orders", orders);
+    shop.insert("fund_flows", lines);
+}
+
+/// The daily totals are the same whether the text runs as a whole or step by step, and a day stands there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn daily_totals_by_steps_and_as_a_whole() {
+    let dir = tempfile::tempdir().expect("dir");
+    let base = Session::new(&limits(&dir)).expect("engine");
+    let pack = Pack::embedded().unwrap_or_else(|e| panic!("the shipped pack loads: {e}"));
+    let derived = pack.derived().find(|d| d.name == "domain_days").expect("domain_days").clone();
+    let mut kinds = BTreeSet::new();
+    for seed in 0..4 {
+        let mut shop = shop(seed * 7_919 + 1);
+        books(&mut shop, seed);
+        let session = base.fork();
+        for name in derived.needs.keys() {
+            let rows = shop.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            session.add_rows(name, table(&derived, name, rows)).await.expect("rows");
+        }
+        let totals = |batches: &[RecordBatch]| {
+            let mut totals = BTreeMap::new();
+            for batch in batches {
+                let number =
+                    |name: &str| batch.column_by_name(name).expect("column").as_primitive::<Int64Type>().clone();
+                let text = |name: &str| batch.column_by_name(name).expect("column").as_string::<i32>().clone();
+                let (named, kind) = (text("total_ref"), text("kind"));
+                let figures = ["item_count", "left_fen", "right_fen", "differing_count"].map(number);
+                for i in 0..batch.num_rows() {
+                    let row = (kind.value(i).to_owned(), figures.clone().map(|f| f.value(i)));
+                    assert!(totals.insert(named.value(i).to_owned(), row).is_none(), "seed {seed}: a day twice");
+                }
+            }
+            totals
+        };
+        let by_steps = totals(&computed(&session, &derived).await);
+        let whole = totals(&session.collect(&derived.sql, &Params::new()).await.expect("the text as it stands"));
+        assert_eq!(by_steps, whole, "seed {seed}");
+        kinds.extend(whole.into_values().map(|(kind, _)| kind));
+    }
+    assert_eq!(kinds.len(), 3, "{kinds:?}");
 }

@@ -163,13 +163,13 @@ async fn money_facts(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<(), E
 }
 
 async fn recon_facts(reader: &mut Reader<'_>, facts: &mut Facts) -> Result<(), Error> {
-    if !reader.has(&["recon_items", "bills"]) {
+    if !reader.has(&[super::RECONCILIATION, "bills"]) {
         return Ok(());
     }
-    let days = reader.rows("reconciliation by day", &["recon_items"], sql::RECON_DAYS).await?;
+    let days = reader.rows("reconciliation by day", &[super::RECONCILIATION], sql::RECON_DAYS).await?;
     let bill_days = reader.rows("days with bills", &["bills"], sql::BILL_DAYS).await?;
-    let sums = reader.rows("reconciliation sums", &["recon_items"], sql::RECON_SUMS).await?;
-    let differences = reader.rows("differences", &["recon_items"], sql::RECON_DIFFERENCES).await?;
+    let sums = reader.rows("reconciliation sums", &[super::RECONCILIATION], sql::RECON_SUMS).await?;
+    let differences = reader.rows("differences", &[super::RECONCILIATION], sql::RECON_DIFFERENCES).await?;
     facts.reconciliation = Some(ReconFacts {
         days: days
             .into_iter()

@@ -16,12 +16,15 @@ file AS (
          MAX(CASE WHEN layout LIKE '%-success-%' THEN 1 ELSE 0 END) AS has_no_refunds,
          MAX(CASE WHEN stated_count <> row_count OR stated_total_fen <> total_fen OR stated_refund_fen <> refund_fen
                     OR stated_fee_e6 <> fee_e6 OR LOWER(TRIM(expected_digest)) <> LOWER(TRIM(actual_digest))
-                  THEN 1 ELSE 0 END) AS is_damaged
+                    OR is_partial OR rejected_count > 0
+                  THEN 1 ELSE 0 END) AS is_damaged,
+         MAX(CASE WHEN is_partial OR rejected_count > 0 THEN 1 ELSE 0 END) AS is_incomplete
   FROM bills
   WHERE bill_kind IN ('trade', 'refund')
   GROUP BY bill_ref
 ),
--- Days for which a bill exists, per merchant number: the file's own, and those its lines name.
+-- Days for which a bill exists, per merchant number: the file's own, and those its lines name. A file that is cut off or
+-- has lines nobody could read says nothing about what it does not list.
 issued AS (
   SELECT mch_id, bill_on,
          MAX(has_payments) AS has_payments, MAX(has_refunds) AS has_refunds
@@ -29,6 +32,7 @@ issued AS (
     SELECT f.mch_id, f.bill_on,
            CASE WHEN f.bill_kind = 'trade' THEN 1 ELSE 0 END AS has_payments, 1 - f.has_no_refunds AS has_refunds
     FROM file f
+    WHERE f.is_incomplete = 0
     UNION ALL
     SELECT l.mch_id, l.bill_on,
            CASE WHEN l.bill_kind = 'trade' THEN 1 ELSE 0 END AS has_payments,
@@ -40,6 +44,7 @@ issued AS (
       GROUP BY bill_ref, bill_kind, mch_id, bill_on
     ) AS l
     LEFT JOIN file f ON f.bill_ref = l.bill_ref
+    WHERE COALESCE(f.is_incomplete, 0) = 0
   ) AS named
   WHERE mch_id IS NOT NULL AND bill_on IS NOT NULL
   GROUP BY mch_id, bill_on
@@ -76,20 +81,23 @@ printed AS (
          COALESCE(f.is_damaged, 0) AS is_damaged,
          CASE WHEN l.bill_kind = 'refund' OR l.state = 'REFUND' OR l.trade_kind IN ('退款', 'S30')
                 OR NULLIF(TRIM(l.channel_refund_no), '') IS NOT NULL OR NULLIF(TRIM(l.out_refund_no), '') IS NOT NULL
-              THEN 'refund' ELSE 'payment' END AS about
+              THEN 'refund' ELSE 'payment' END AS about,
+         -- UnionPay's codes are translated; Alipay's own word stays where it is neither payment nor refund.
+         CASE WHEN l.state = 'UNCLASSIFIED' OR (l.platform = 'alipay' AND l.state = l.trade_kind) THEN 1 ELSE 0 END AS is_unclassified
   FROM bill_lines l
   LEFT JOIN file f ON f.bill_ref = l.bill_ref
   WHERE l.bill_kind IN ('trade', 'refund')
 ),
 keyed AS (
   SELECT p.bill_ref, p.line_no, p.platform, p.mch_id, p.own_mch_id, p.bill_on, p.occurred_on, p.about,
-         p.out_trade_no, p.channel_trade_no, p.out_refund_no, p.channel_refund_no, p.currency, p.is_damaged,
+         p.out_trade_no, p.channel_trade_no, p.out_refund_no, p.channel_refund_no, p.currency, p.is_damaged, p.is_unclassified,
          CASE WHEN p.about = 'refund' THEN p.out_refund_no ELSE p.out_trade_no END AS out_no,
          CASE WHEN p.about = 'payment' AND p.state = 'REVOKED' THEN 1 ELSE 0 END AS is_revoked,
          CASE WHEN p.about = 'refund' THEN p.refund_fen ELSE COALESCE(p.order_fen, p.amount_fen) END AS platform_fen,
          CASE WHEN p.about = 'refund' THEN p.refund_fen + p.coupon_fen END AS whole_fen,
          -- Only WeChat prints refunds that are still under way; in the other bills a refund line is a finished refund.
-         CASE WHEN p.about = 'payment' THEN 'SUCCESS'
+         CASE WHEN p.is_unclassified = 1 THEN 'UNCLASSIFIED'
+              WHEN p.about = 'payment' THEN 'SUCCESS'
               WHEN p.platform = 'wechat' THEN p.refund_state
               ELSE COALESCE(p.refund_state, 'SUCCESS') END AS platform_status,
          CASE WHEN p.about = 'refund' THEN COALESCE('n:' || p.channel_refund_no, 'o:' || p.mch_id || ':' || p.out_refund_no,
@@ -99,14 +107,15 @@ keyed AS (
   FROM printed p
 ),
 -- A cancelled code payment stands twice in a WeChat bill, as SUCCESS and as REVOKED: the first line stands for both.
+-- A line of unknown kind comes after all others of its number, so that it never takes a record from a line that is known.
 theirs AS (
   SELECT k.bill_ref, k.line_no, k.platform, k.mch_id, k.own_mch_id, k.bill_on, k.occurred_on, k.about,
          k.out_trade_no, k.channel_trade_no, k.out_refund_no, k.channel_refund_no, k.currency, k.is_damaged, k.out_no,
-         k.is_revoked, k.platform_fen, k.whole_fen, k.platform_status, k.first_key,
+         k.is_revoked, k.is_unclassified, k.platform_fen, k.whole_fen, k.platform_status, k.first_key,
          LEAD(k.is_revoked) OVER (PARTITION BY k.about, k.first_key
-                                  ORDER BY k.is_revoked, k.bill_on NULLS LAST, k.bill_ref, k.line_no) AS next_is_revoked,
+                                  ORDER BY k.is_revoked, k.is_unclassified, k.bill_on NULLS LAST, k.bill_ref, k.line_no) AS next_is_revoked,
          ROW_NUMBER() OVER (PARTITION BY k.about, k.first_key
-                            ORDER BY k.is_revoked, k.bill_on NULLS LAST, k.bill_ref, k.line_no) AS repeat_no
+                            ORDER BY k.is_revoked, k.is_unclassified, k.bill_on NULLS LAST, k.bill_ref, k.line_no) AS repeat_no
   FROM keyed k
 ),
 -- Our payments, one row per flow through a platform; a payment without such a flow counts by itself.
@@ -186,7 +195,7 @@ first_pass AS (
          t.bill_ref, t.line_no, t.platform AS bill_platform, t.mch_id AS bill_mch_id, t.own_mch_id AS bill_own_mch_id,
          t.bill_on, t.occurred_on, t.out_trade_no AS bill_out_trade_no, t.channel_trade_no, t.channel_refund_no,
          t.out_refund_no AS bill_out_refund_no, t.out_no AS bill_out_no, t.currency AS platform_currency, t.is_damaged,
-         t.platform_fen, t.whole_fen, t.is_revoked,
+         t.platform_fen, t.whole_fen, t.is_revoked, t.is_unclassified,
          CASE WHEN t.is_revoked = 1 OR t.next_is_revoked = 1 THEN 'REVOKED' ELSE t.platform_status END AS platform_status,
          o.own_ref, o.local_ref, o.flow_ref, o.platform AS local_platform, o.mch_id AS local_mch_id,
          o.own_mch_id AS local_own_mch_id, o.channel_no, o.out_no AS local_out_no, o.out_trade_no AS local_out_trade_no,
@@ -199,7 +208,7 @@ first_pass AS (
 left_line AS (
   SELECT f.about, f.bill_mch_id AS mch_id, f.bill_out_no AS out_no, f.bill_ref, f.line_no,
          ROW_NUMBER() OVER (PARTITION BY f.about, f.bill_mch_id, f.bill_out_no
-                            ORDER BY f.platform_fen NULLS LAST, f.bill_ref, f.line_no) AS turn
+                            ORDER BY f.is_unclassified, f.platform_fen NULLS LAST, f.bill_ref, f.line_no) AS turn
   FROM first_pass f
   WHERE f.side = 0 AND f.repeat_no = 1 AND f.bill_mch_id IS NOT NULL AND f.bill_out_no IS NOT NULL
 ),
@@ -230,7 +239,7 @@ line_item AS (
                   f.bill_own_mch_id) AS own_mch_id,
          f.bill_on, f.occurred_on, f.bill_out_trade_no AS out_trade_no, f.bill_out_refund_no AS out_refund_no,
          f.channel_trade_no, f.channel_refund_no, f.platform_currency, f.is_damaged, f.platform_fen, f.whole_fen,
-         f.is_revoked, f.platform_status, CASE WHEN t.own_ref IS NOT NULL THEN 'out_no' END AS matched_by,
+         f.is_revoked, f.is_unclassified, f.platform_status, CASE WHEN t.own_ref IS NOT NULL THEN 'out_no' END AS matched_by,
          0 AS is_covered, t.own_ref, t.local_ref, t.flow_ref, t.local_currency, t.local_fen, t.local_status, t.from_on,
          t.to_on
   FROM first_pass f
@@ -245,7 +254,7 @@ row_item AS (
          f.local_out_refund_no AS out_refund_no, CASE WHEN f.about = 'payment' THEN f.channel_no END AS channel_trade_no,
          CASE WHEN f.about = 'refund' THEN f.channel_no END AS channel_refund_no,
          CAST(NULL AS VARCHAR) AS platform_currency, 0 AS is_damaged, CAST(NULL AS BIGINT) AS platform_fen,
-         CAST(NULL AS BIGINT) AS whole_fen, 0 AS is_revoked, CAST(NULL AS VARCHAR) AS platform_status,
+         CAST(NULL AS BIGINT) AS whole_fen, 0 AS is_revoked, 0 AS is_unclassified, CAST(NULL AS VARCHAR) AS platform_status,
          CAST(NULL AS VARCHAR) AS matched_by,
          CASE WHEN c.until_on >= COALESCE(f.to_on, f.from_on) THEN 1 ELSE 0 END AS is_covered,
          f.own_ref, f.local_ref, f.flow_ref, f.local_currency, f.local_fen, f.local_status, f.from_on, f.to_on
@@ -260,7 +269,7 @@ met AS (
                   f.bill_own_mch_id) AS own_mch_id,
          f.bill_on, f.occurred_on, COALESCE(f.bill_out_trade_no, f.local_out_trade_no) AS out_trade_no,
          COALESCE(f.bill_out_refund_no, f.local_out_refund_no) AS out_refund_no, f.channel_trade_no, f.channel_refund_no,
-         f.platform_currency, f.is_damaged, f.platform_fen, f.whole_fen, f.is_revoked, f.platform_status,
+         f.platform_currency, f.is_damaged, f.platform_fen, f.whole_fen, f.is_revoked, f.is_unclassified, f.platform_status,
          'channel_no' AS matched_by, 0 AS is_covered, f.own_ref, f.local_ref, f.flow_ref, f.local_currency, f.local_fen,
          f.local_status, f.from_on, f.to_on
   FROM first_pass f
@@ -268,20 +277,20 @@ met AS (
   UNION ALL
   SELECT x.about, x.repeat_no, x.bill_ref, x.line_no, x.platform, x.mch_id, x.own_mch_id, x.bill_on, x.occurred_on,
          x.out_trade_no, x.out_refund_no, x.channel_trade_no, x.channel_refund_no, x.platform_currency, x.is_damaged,
-         x.platform_fen, x.whole_fen, x.is_revoked, x.platform_status, x.matched_by, x.is_covered, x.own_ref,
+         x.platform_fen, x.whole_fen, x.is_revoked, x.is_unclassified, x.platform_status, x.matched_by, x.is_covered, x.own_ref,
          x.local_ref, x.flow_ref, x.local_currency, x.local_fen, x.local_status, x.from_on, x.to_on
   FROM line_item x
   UNION ALL
   SELECT y.about, y.repeat_no, y.bill_ref, y.line_no, y.platform, y.mch_id, y.own_mch_id, y.bill_on, y.occurred_on,
          y.out_trade_no, y.out_refund_no, y.channel_trade_no, y.channel_refund_no, y.platform_currency, y.is_damaged,
-         y.platform_fen, y.whole_fen, y.is_revoked, y.platform_status, y.matched_by, y.is_covered, y.own_ref,
+         y.platform_fen, y.whole_fen, y.is_revoked, y.is_unclassified, y.platform_status, y.matched_by, y.is_covered, y.own_ref,
          y.local_ref, y.flow_ref, y.local_currency, y.local_fen, y.local_status, y.from_on, y.to_on
   FROM row_item y
 ),
 compared AS (
   SELECT m.about, m.repeat_no, m.bill_ref, m.line_no, m.platform, m.mch_id, m.own_mch_id, m.bill_on, m.occurred_on,
          m.out_trade_no, m.out_refund_no, m.channel_trade_no, m.channel_refund_no, m.platform_currency, m.is_damaged,
-         m.platform_status, m.is_revoked, m.matched_by, m.is_covered, m.own_ref, m.local_ref, m.flow_ref,
+         m.platform_status, m.is_revoked, m.is_unclassified, m.matched_by, m.is_covered, m.own_ref, m.local_ref, m.flow_ref,
          m.local_currency, m.local_fen, m.local_status, m.from_on,
          CASE WHEN m.whole_fen = m.local_fen THEN m.whole_fen ELSE m.platform_fen END AS platform_fen,
          CASE WHEN m.bill_ref IS NULL THEN 1 WHEN m.own_ref IS NULL THEN 0 ELSE 2 END AS side,
@@ -292,7 +301,7 @@ compared AS (
               WHEN m.local_fen IS NULL OR m.platform_fen IS NULL THEN TRUE
               ELSE m.local_fen <> m.platform_fen AND COALESCE(m.local_fen <> m.whole_fen, TRUE)
          END AS is_amount_different,
-         CASE WHEN m.bill_ref IS NULL OR m.own_ref IS NULL THEN FALSE
+         CASE WHEN m.bill_ref IS NULL OR m.own_ref IS NULL OR m.is_unclassified = 1 THEN FALSE
               WHEN m.about = 'payment' AND m.platform_status = 'REVOKED'
               THEN COALESCE(m.local_status, 'unknown') IN ('succeeded', 'unknown')
               WHEN m.about = 'payment'
@@ -307,7 +316,8 @@ compared AS (
 )
 SELECT COALESCE('bill/' || i.bill_ref || '/' || CAST(i.line_no AS VARCHAR), i.own_ref) AS item_ref,
        COALESCE(i.bill_on, i.occurred_on, i.from_on) AS recon_on,
-       CASE WHEN i.repeat_no > 1 AND i.is_revoked = 0 THEN 'repeated'
+       CASE WHEN i.side = 0 AND i.is_unclassified = 1 THEN 'unclassified'
+            WHEN i.repeat_no > 1 AND i.is_revoked = 0 THEN 'repeated'
             WHEN i.side = 0 AND i.platform_status = 'REVOKED' THEN 'not_compared'
             WHEN i.side = 0 THEN 'missing_local'
             WHEN i.side = 1 AND i.is_covered = 0 THEN 'not_compared'
@@ -316,6 +326,7 @@ SELECT COALESCE('bill/' || i.bill_ref || '/' || CAST(i.line_no AS VARCHAR), i.ow
             WHEN i.is_amount_different THEN 'amount'
             WHEN i.is_status_different THEN 'status'
             WHEN i.is_day_shifted THEN 'day_shift'
+            WHEN i.is_unclassified = 1 THEN 'unclassified'
             ELSE 'matched' END AS kind,
        i.about, i.platform, i.mch_id, i.own_mch_id, i.local_ref, i.flow_ref, i.bill_ref, i.line_no, i.bill_on,
        i.from_on AS local_on, i.local_fen, i.platform_fen, i.platform_fen - i.local_fen AS difference_fen,
