@@ -84,6 +84,20 @@ pub(super) fn text(value: RawValue<'_>) -> Option<String> {
     }
 }
 
+/// Marks of changes that hold for a whole view: those that were the same before it began and after. Where a table changed
+/// in between, it is not known on which side of the view; such a mark is never met again.
+pub(super) fn settled(
+    before: &BTreeMap<String, String>,
+    after: BTreeMap<String, String>,
+    view: &str,
+) -> BTreeMap<String, String> {
+    let settle = |(table, mark): (String, String)| {
+        let mark = if before.get(&table) == Some(&mark) { mark } else { format!("changing at {view}") };
+        (table, mark)
+    };
+    after.into_iter().map(settle).collect()
+}
+
 /// What an account may do that reading does not need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Privileges {
@@ -158,8 +172,10 @@ pub trait RowSource: Send {
     /// How the engine would run a SELECT; nothing of it is run.
     fn explain<'a>(&'a mut self, select: Select<'a>) -> BoxFuture<'a, Result<QueryPlan, Error>>;
 
-    /// Checksums of the tables outside the snapshot, by name, as they were when the source was opened.
-    fn checksums(&self) -> BTreeMap<String, String> {
+    /// By table, what the server itself knows about changes of its content, as it was when the source was opened: a
+    /// checksum where no transaction covers the table, else a count or time of changes. A mark that is different
+    /// later means that the table changed, or that the server cannot tell any more.
+    fn change_marks(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
     }
 
@@ -173,5 +189,25 @@ pub trait RowSource: Send {
 impl std::fmt::Debug for dyn RowSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RowSource").field("engine", &self.engine()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table that changed while the view began has a mark that no other view has.
+    #[test]
+    fn marks_hold_for_a_view_or_for_none() {
+        let marks = |list: &[(&str, &str)]| -> BTreeMap<String, String> {
+            list.iter().map(|(table, mark)| ((*table).to_owned(), (*mark).to_owned())).collect()
+        };
+        let before = marks(&[("a", "1"), ("b", "1")]);
+        let after = marks(&[("a", "1"), ("b", "2"), ("c", "1")]);
+        let first = settled(&before, after.clone(), "100:100:");
+        assert_eq!(first["a"], "1");
+        let second = settled(&after, after.clone(), "101:101:");
+        assert_eq!(first["a"], second["a"]);
+        assert!(first["b"] != second["b"] && first["c"] != second["c"]);
     }
 }

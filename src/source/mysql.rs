@@ -22,7 +22,9 @@ use sqlx::{
 };
 use tokio::sync::mpsc::Sender;
 
-use super::database::{Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
+use super::database::{
+    Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, settled, text,
+};
 use super::server::{Address, connect, driver, unless_cancelled};
 use super::{Error, statement};
 use crate::model::Engine;
@@ -37,6 +39,7 @@ pub(super) struct MySqlSource {
     description: SourceDescription,
     /// Tables outside the snapshot with their checksums when the source was opened.
     checksums: BTreeMap<String, String>,
+    marks: BTreeMap<String, String>,
 }
 
 impl MySqlSource {
@@ -62,7 +65,7 @@ impl MySqlSource {
             snapshot: String::new(),
             settings: BTreeMap::new(),
         };
-        let mut source = Self { connection, description, checksums: BTreeMap::new() };
+        let mut source = Self { connection, description, checksums: BTreeMap::new(), marks: BTreeMap::new() };
         source.begin().await?;
         Ok(source)
     }
@@ -73,6 +76,12 @@ impl MySqlSource {
         if is_mariadb {
             self.description.engine = "mariadb".into();
         }
+        if !is_mariadb {
+            // Times of changes as they are, not as they were a day ago.
+            // Servers of before 8.0 do not know the setting and keep no old ones.
+            let _ = self.connection.execute("SET SESSION information_schema_stats_expiry = 0").await;
+        }
+        let before = self.changes().await?;
         for sql in [
             "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
             // A reader that waits for the writer of an archive must not be cut off.
@@ -112,6 +121,9 @@ impl MySqlSource {
         let lag = self.replica_lag(is_mariadb).await;
         self.description.settings.insert("replica_lag_seconds".into(), lag);
         self.checksums = self.checksums_now().await?;
+        let after = self.changes().await?;
+        self.marks = settled(&before, after, &self.one("SELECT CAST(SYSDATE(6) AS CHAR)").await?);
+        self.marks.extend(self.checksums.clone());
         Ok(())
     }
 
@@ -142,6 +154,17 @@ impl MySqlSource {
                 })
                 .unwrap_or_else(|| "unknown".into()),
         }
+    }
+
+    /// By table, when it was changed last, as far as the server remembers; it forgets with a restart. A change of the
+    /// last two seconds could be followed by another within the same one.
+    async fn changes(&mut self) -> Result<BTreeMap<String, String>, Error> {
+        let rows = self.texts(CHANGES).await?;
+        let named = rows.into_iter().filter_map(|row| {
+            let mut cells = row.into_iter();
+            Some((cells.next()??, cells.next()??))
+        });
+        Ok(named.collect())
     }
 
     async fn checksums_now(&mut self) -> Result<BTreeMap<String, String>, Error> {
@@ -304,8 +327,8 @@ impl RowSource for MySqlSource {
         .boxed()
     }
 
-    fn checksums(&self) -> BTreeMap<String, String> {
-        self.checksums.clone()
+    fn change_marks(&self) -> BTreeMap<String, String> {
+        self.marks.clone()
     }
 
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>> {
@@ -353,6 +376,14 @@ SELECT k.COLUMN_NAME
  ORDER BY k.ORDINAL_POSITION";
 
 /// Tables whose engine does not know transactions.
+const CHANGES: &str = "
+SELECT TABLE_NAME,
+       CASE WHEN UPDATE_TIME IS NULL THEN 'not remembered'
+            WHEN UPDATE_TIME >= SYSDATE() - INTERVAL 2 SECOND THEN CONCAT('changing at ', SYSDATE(6))
+            ELSE CAST(UPDATE_TIME AS CHAR) END
+  FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'";
+
 const NON_TRANSACTIONAL: &str = "
 SELECT t.TABLE_NAME
   FROM information_schema.TABLES t

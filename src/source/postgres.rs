@@ -22,7 +22,9 @@ use sqlx::{
 };
 use tokio::sync::mpsc::Sender;
 
-use super::database::{Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, text};
+use super::database::{
+    Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, settled, text,
+};
 use super::server::{Address, connect, driver, unless_cancelled};
 use super::{Error, statement};
 use crate::model::Engine;
@@ -38,6 +40,7 @@ pub(super) struct PostgresSource {
     description: SourceDescription,
     /// What others need to read the same state; `None` where they cannot, and in those others themselves.
     shared: Option<SharedView>,
+    marks: BTreeMap<String, String>,
 }
 
 /// A snapshot that other connections may take over, and how to know that they have.
@@ -57,8 +60,11 @@ impl PostgresSource {
     /// [`Error::Unreachable`], [`Error::AccessDenied`], [`Error::Tls`], or what the server says.
     pub(super) async fn open(address: &Address) -> Result<Self, Error> {
         let mut source = Self::connect(address, "sealport").await?;
+        let before = source.changes().await?;
         source.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         source.describe(address).await?;
+        let after = source.changes().await?;
+        source.marks = settled(&before, after, &source.description.snapshot);
         Ok(source)
     }
 
@@ -75,7 +81,7 @@ impl PostgresSource {
             snapshot: String::new(),
             settings: BTreeMap::new(),
         };
-        let mut source = Self { connection, description, shared: None };
+        let mut source = Self { connection, description, shared: None, marks: BTreeMap::new() };
         for sql in SESSION {
             source.run(sql).await?;
         }
@@ -104,6 +110,16 @@ impl PostgresSource {
 
     async fn run(&mut self, sql: &str) -> Result<(), Error> {
         self.connection.execute(AssertSqlSafe(sql.to_owned())).await.map(|_| ()).map_err(failed)
+    }
+
+    /// By table, how many rows were inserted, updated and deleted since the server began to count.
+    async fn changes(&mut self) -> Result<BTreeMap<String, String>, Error> {
+        let rows = self.texts(CHANGES).await?;
+        let named = rows.into_iter().filter_map(|row| {
+            let mut cells = row.into_iter();
+            Some((cells.next()??, cells.next()??))
+        });
+        Ok(named.collect())
     }
 
     async fn describe(&mut self, address: &Address) -> Result<(), Error> {
@@ -382,6 +398,10 @@ impl RowSource for PostgresSource {
         .boxed()
     }
 
+    fn change_marks(&self) -> BTreeMap<String, String> {
+        self.marks.clone()
+    }
+
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>> {
         // Foreign tables have no checksum to compare; they are told apart in the list of tables.
         async { Ok(Vec::new()) }.boxed()
@@ -438,6 +458,15 @@ SELECT CASE WHEN n.nspname = ANY(current_schemas(false)) THEN c.relname ELSE n.n
  WHERE c.relkind IN ('r', 'p', 'f', 'm') AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
  ORDER BY 1, n.nspname, a.attnum";
+
+/// Tables by the names of [`TABLES`]; changes of partitions are those of their parent.
+const CHANGES: &str = "
+SELECT CASE WHEN n.nspname = ANY(current_schemas(false)) THEN c.relname ELSE n.nspname || '.' || c.relname END,
+       sum(s.n_tup_ins)::text || ' ' || sum(s.n_tup_upd)::text || ' ' || sum(s.n_tup_del)::text
+  FROM pg_stat_user_tables s
+  JOIN pg_class c ON c.oid = COALESCE(pg_partition_root(s.relid)::oid, s.relid)
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ GROUP BY 1";
 
 const PRIMARY_KEY: &str = "
 SELECT a.attname::text

@@ -292,8 +292,8 @@ impl RowSource for Readers {
         self.holder.explain(select)
     }
 
-    fn checksums(&self) -> BTreeMap<String, String> {
-        self.holder.checksums()
+    fn change_marks(&self) -> BTreeMap<String, String> {
+        self.holder.change_marks()
     }
 
     fn moved(&mut self) -> BoxFuture<'_, Result<Vec<String>, Error>> {

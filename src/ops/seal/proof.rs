@@ -1,9 +1,9 @@
 //! What the sources say about their content before a row is read: the control totals every seal is reconciled with,
 //! and what a seal that goes on after an interruption compares.
 //!
-//! The proof holds, for every source, its version and settings; for every table that is read its columns, its count, the
-//! largest value of its key and of each column that looks like a time (servers only), and its checksum where no
-//! transaction covers it; for every statement its control totals; for a database file its size and time. A change that moves none of
+//! The proof holds, for every source, its version and settings; for every table that is read its columns, its count, and
+//! from a server the largest value of its key and of each column that looks like a time and its own mark of changes;
+//! for every statement its control totals; for a database file its size and time. A change that moves none of
 //! these is not seen: the guide says so (`docs/sources.md`).
 
 use std::collections::BTreeMap;
@@ -90,9 +90,7 @@ pub(super) async fn ask(
         if let SourceLocation::Sqlite(path) = &config.config.location {
             facts.insert(format!("database {}", config.name), written(path));
         }
-        for (table, sum) in source.checksums() {
-            facts.insert(format!("checksum {}.{table}", config.name), sum);
-        }
+        let marks = source.change_marks();
         let is_read = |table: &TableInfo| {
             plan.parts(index).any(|p| p.tables.iter().any(|name| name.eq_ignore_ascii_case(&table.name)))
         };
@@ -103,6 +101,9 @@ pub(super) async fn ask(
             let columns: Vec<String> = table.columns.iter().map(|(n, ty)| format!("{n} {ty}")).collect();
             facts.insert(format!("columns {name}"), crypto::sha256(columns.join("\n").as_bytes()).to_string());
             facts.insert(format!("rows {name}"), table.rows.to_string());
+            if let Some(mark) = marks.get(&table.name) {
+                facts.insert(format!("changes {name}"), mark.clone());
+            }
             // A file that was not written to tells more than any value in it.
             if source.engine() != Engine::Sqlite {
                 let largest = largest(source.as_mut(), table).await?;

@@ -351,7 +351,7 @@ fn words(lang: Lang, name: &str) -> String {
         "columns" => lang.pick("列，表", "the columns of"),
         "rows" => lang.pick("行数，表", "the number of rows of"),
         "largest" => lang.pick("最大主键或最新时间，表", "the largest key or latest time of"),
-        "checksum" => lang.pick("校验和，表", "the checksum of"),
+        "changes" => lang.pick("服务器记录的改动，表", "what the server says about changes of"),
         "totals" => lang.pick("合计，", "the control totals of"),
         "table" => lang.pick("已完成的表", "the finished table"),
         _ => "",
