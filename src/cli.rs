@@ -7,6 +7,7 @@
 pub mod args;
 mod commands;
 mod console;
+mod memory;
 mod passwords;
 mod progress;
 mod render;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    memory::settle(&arguments.command);
     let settings = settings::Settings::resolve(&arguments.global);
     console::start_log(&settings);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build() {

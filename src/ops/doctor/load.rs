@@ -17,7 +17,7 @@ use crate::source::database::TableInfo;
 /// Rows a second through the whole seal: below what was measured on two cores (ARCHITECTURE.md, Measurements), because
 /// a server is farther away than a file.
 const ROWS_PER_SECOND: u64 = 50_000;
-/// Bytes a row takes in an archive: three times what was measured, for wider rows and the copy while it is written.
+/// Bytes a row takes in an archive: twice what was measured with both layers, for wider rows.
 const BYTES_PER_ROW: u64 = 64;
 /// An archive has this much besides rows: manifests, keys, reconciliation.
 const BYTES_BESIDES: u64 = 4 << 20;
