@@ -84,6 +84,15 @@ pub(super) fn text(value: RawValue<'_>) -> Option<String> {
     }
 }
 
+/// Rows of a name and a value as a map; those without either are left out.
+pub(super) fn named(rows: Vec<Vec<Option<String>>>) -> BTreeMap<String, String> {
+    let pair = |row: Vec<Option<String>>| {
+        let mut cells = row.into_iter();
+        Some((cells.next()??, cells.next()??))
+    };
+    rows.into_iter().filter_map(pair).collect()
+}
+
 /// Marks of changes that hold for a whole view: those that were the same before it began and after. Where a table changed
 /// in between, it is not known on which side of the view; such a mark is never met again.
 pub(super) fn settled(

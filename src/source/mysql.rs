@@ -23,7 +23,7 @@ use sqlx::{
 use tokio::sync::mpsc::Sender;
 
 use super::database::{
-    Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, settled, text,
+    Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, named, settled, text,
 };
 use super::server::{Address, connect, driver, unless_cancelled};
 use super::{Error, statement};
@@ -159,12 +159,7 @@ impl MySqlSource {
     /// By table, when it was changed last, as far as the server remembers; it forgets with a restart. A change of the
     /// last two seconds could be followed by another within the same one.
     async fn changes(&mut self) -> Result<BTreeMap<String, String>, Error> {
-        let rows = self.texts(CHANGES).await?;
-        let named = rows.into_iter().filter_map(|row| {
-            let mut cells = row.into_iter();
-            Some((cells.next()??, cells.next()??))
-        });
-        Ok(named.collect())
+        Ok(named(self.texts(CHANGES).await?))
     }
 
     async fn checksums_now(&mut self) -> Result<BTreeMap<String, String>, Error> {

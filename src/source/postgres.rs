@@ -23,7 +23,7 @@ use sqlx::{
 use tokio::sync::mpsc::Sender;
 
 use super::database::{
-    Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, settled, text,
+    Privileges, QueryPlan, RowSource, Select, SourceColumn, SourceDescription, TableInfo, named, settled, text,
 };
 use super::server::{Address, connect, driver, unless_cancelled};
 use super::{Error, statement};
@@ -114,12 +114,7 @@ impl PostgresSource {
 
     /// By table, how many rows were inserted, updated and deleted since the server began to count.
     async fn changes(&mut self) -> Result<BTreeMap<String, String>, Error> {
-        let rows = self.texts(CHANGES).await?;
-        let named = rows.into_iter().filter_map(|row| {
-            let mut cells = row.into_iter();
-            Some((cells.next()??, cells.next()??))
-        });
-        Ok(named.collect())
+        Ok(named(self.texts(CHANGES).await?))
     }
 
     async fn describe(&mut self, address: &Address) -> Result<(), Error> {
