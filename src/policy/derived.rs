@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::Array as _;
@@ -174,24 +174,36 @@ impl Derived {
             session.add_parquet(name, &table.files, Arc::clone(&table.schema), Some(&columns)).await?;
         }
         let dataset = self.dataset()?;
-        let (steps, last) = self.split().map_err(Fault::Contract)?;
-        for (name, sql) in &steps {
-            let rows = session.query(sql, &Params::new()).await?;
-            let path = dir.join(format!("{}-{name}.parquet", self.name));
-            let schema = nullable(&rows.schema());
-            store(rows, &path, &schema, cancel, &Ok).await?;
-            session.add_parquet(name, &[path], schema, None).await?;
-        }
-        let rows = session.query(&last, &Params::new()).await?;
+        let rows = self.rows(&session, dir, cancel).await?;
         contract(dataset, &rows.schema()).map_err(Fault::Contract)?;
         let path = dir.join(format!("{}.parquet", self.name));
         let schema = nullable(&dataset.arrow_schema());
         let count = store(rows, &path, &schema, cancel, &|batch| has_key(dataset, batch)).await?;
-        for (name, _) in &steps {
-            let path = dir.join(format!("{}-{name}.parquet", self.name));
+        for name in &self.steps {
+            let path = self.step_file(dir, name);
             std::fs::remove_file(&path).map_err(|e| fsio::Error::io("remove", &path, e))?;
         }
         Ok(Table { name: self.name.clone(), files: vec![path], schema, rows: count, coverage: None })
+    }
+
+    /// The rows, step by step, from the tables of a session; the steps stay as files in `dir`.
+    ///
+    /// # Errors
+    /// As [`Derived::build`].
+    pub(super) async fn rows(&self, session: &Session, dir: &Path, cancel: &Cancel) -> Result<Rows, Fault> {
+        let (steps, last) = self.split().map_err(Fault::Contract)?;
+        for (name, sql) in &steps {
+            let rows = session.query(sql, &Params::new()).await?;
+            let path = self.step_file(dir, name);
+            let schema = nullable(&rows.schema());
+            store(rows, &path, &schema, cancel, &Ok).await?;
+            session.add_parquet(name, &[path], schema, None).await?;
+        }
+        Ok(session.query(&last, &Params::new()).await?)
+    }
+
+    fn step_file(&self, dir: &Path, step: &str) -> PathBuf {
+        dir.join(format!("{}-{step}.parquet", self.name))
     }
 
     /// The text of every step, in order, and what is left of the query when they are tables.

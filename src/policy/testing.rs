@@ -27,6 +27,7 @@ use super::run::outcome;
 use crate::config::document::Value;
 use crate::config::{Document, Problem, Problems, Reader};
 use crate::finding::Outcome;
+use crate::fsio;
 use crate::progress::Cancel;
 use crate::query::{Limits, Session};
 use crate::schema::{self, Column, ColumnType, Dataset};
@@ -178,7 +179,9 @@ async fn run_derived(derived: &Derived, case: &DerivedCase, base: &Session) -> R
         session.add_rows(name, batch).await?;
     }
     let dataset = derived.dataset()?;
-    let mut rows = session.query(&derived.sql, &crate::query::Params::new()).await?;
+    // As a check computes it: the whole text at once takes more memory than a check has.
+    let dir = tempfile::tempdir().map_err(|e| fsio::Error::io("create", std::env::temp_dir(), e))?;
+    let mut rows = derived.rows(&session, dir.path(), &Cancel::default()).await?;
     derived::contract(dataset, &rows.schema()).map_err(evaluate::Fault::Contract)?;
     let mut differences = Vec::new();
     let mut found: BTreeMap<String, BTreeMap<String, Option<String>>> = BTreeMap::new();
