@@ -391,18 +391,33 @@ async fn quiet(db: &Scratch) {
     }
 }
 
+/// A case of three tables on a source, with keys.
+fn small_case(dir: &Path, url: &str, env: &Env) -> PathBuf {
+    let case = dir.join("case");
+    crate::servers::write_case(&case, url, "mapping.toml");
+    fs::write(case.join("mapping.toml"), engines::MAPPING).unwrap();
+    ops::keys::new(env, &case.join("secrets"), &case.join("keyring")).unwrap();
+    case
+}
+
+/// Seals until only the table before `payments` is finished.
+async fn stop_before_payments(case: &Path, env: &Env) {
+    let mut stopped = env.clone();
+    stopped.cancel = Cancel::default();
+    stopped.progress = Arc::new(StopAt(At::Table("payments"), stopped.cancel.clone()));
+    let error = ops::seal::seal(&stopped, case, &SealOptions::default()).await.unwrap_err();
+    assert_eq!(error.exit(), Exit::Interrupted, "{error}");
+}
+
 /// The server ends our connection between two tables: 74, nothing sealed, and the next seal goes on. Rows that came
 /// meanwhile make it start over.
 async fn a_killed_connection(db: Scratch, kill: &'static str) {
     let dir = tempfile::tempdir().unwrap();
     db.sql(&engines::schema(db.engine));
-    let case = dir.path().join("case");
-    crate::servers::write_case(&case, db.url.as_str(), "mapping.toml");
-    fs::write(case.join("mapping.toml"), engines::MAPPING).unwrap();
     let ear = Arc::new(Ear::default());
     let mut env = env(&ear);
     env.passwords = db.passwords();
-    ops::keys::new(&env, &case.join("secrets"), &case.join("keyring")).unwrap();
+    let case = small_case(dir.path(), db.url.as_str(), &env);
     let db = Arc::new(db);
     for (meanwhile, words) in [
         ("UPDATE t_pay SET id = 100000 WHERE id = 500", "the largest key or latest time of shop.t_pay"),
@@ -454,17 +469,11 @@ async fn a_table_outside_the_snapshot_changed_between_sittings() {
     let db = Scratch::mysql();
     db.sql(&engines::schema(db.engine));
     db.sql("ALTER TABLE t_log ENGINE = MyISAM");
-    let case = dir.path().join("case");
-    crate::servers::write_case(&case, db.url.as_str(), "mapping.toml");
-    fs::write(case.join("mapping.toml"), engines::MAPPING).unwrap();
     let ear = Arc::new(Ear::default());
     let mut env = env(&ear);
     env.passwords = db.passwords();
-    ops::keys::new(&env, &case.join("secrets"), &case.join("keyring")).unwrap();
-    let mut stopped = env.clone();
-    stopped.cancel = Cancel::default();
-    stopped.progress = Arc::new(StopAt(At::Table("payments"), stopped.cancel.clone()));
-    ops::seal::seal(&stopped, &case, &SealOptions::default()).await.unwrap_err();
+    let case = small_case(dir.path(), db.url.as_str(), &env);
+    stop_before_payments(&case, &env).await;
     db.sql("UPDATE t_log SET txt = 'something else' WHERE id = 7");
     ops::seal::seal(&env, &case, &RESUMED).await.unwrap();
     let words = "what the server says about changes of shop.t_log";
@@ -485,16 +494,10 @@ async fn an_exported_file_changed_between_sittings() {
     fs::write(exports.join("t_user.csv"), "id,login\nzhang.wei.01,zhang.wei.01\n").unwrap();
     let log = "id,made,login,act,txt\n1,2026-03-01 08:00:00,zhang.wei.01,pay,first\n";
     fs::write(exports.join("t_log.csv"), log).unwrap();
-    let case = dir.path().join("case");
-    crate::servers::write_case(&case, &format!("files:{}", exports.display()), "mapping.toml");
-    fs::write(case.join("mapping.toml"), engines::MAPPING).unwrap();
     let ear = Arc::new(Ear::default());
     let env = env(&ear);
-    ops::keys::new(&env, &case.join("secrets"), &case.join("keyring")).unwrap();
-    let mut stopped = env.clone();
-    stopped.cancel = Cancel::default();
-    stopped.progress = Arc::new(StopAt(At::Table("payments"), stopped.cancel.clone()));
-    ops::seal::seal(&stopped, &case, &SealOptions::default()).await.unwrap_err();
+    let case = small_case(dir.path(), &format!("files:{}", exports.display()), &env);
+    stop_before_payments(&case, &env).await;
     fs::write(exports.join("t_log.csv"), log.replace("first", "other")).unwrap();
     ops::seal::seal(&env, &case, &RESUMED).await.unwrap();
     assert!(has(&ear.0.lock().unwrap(), "the version or settings of shop"), "{:?}", ear.0.lock().unwrap());
